@@ -1,0 +1,219 @@
+"""What an HTTP answer of WePay means: a value, or an error. Pure: no Flask, no I/O.
+
+https://developer.wepay.com/docs/articles/errors
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import (
+    APIError,
+    ExchangeFailed,
+    InvalidRequest,
+    OutcomeUnknown,
+    PermissionDenied,
+    ServerError,
+    Throttled,
+    TokenInvalid,
+    TokenRevoked,
+)
+from .tokens import MalformedToken, Token
+
+__all__ = ["Answer", "decipher", "decipher_member", "decipher_token", "end_of_token", "members_of"]
+
+#: WePay's 1007 comes without a Retry-After; its window is 10 seconds long.
+THROTTLE_WINDOW = 10.0
+LONGEST_TEXT = 1000
+REDACTED = "[redacted]"
+
+_REVOKED = 1011
+_USER_DELETED = 7003
+_CLASSES: dict[int, type[APIError]] = {
+    1001: InvalidRequest,
+    1002: InvalidRequest,
+    1003: InvalidRequest,
+    1004: InvalidRequest,
+    1005: InvalidRequest,
+    1006: TokenInvalid,
+    1007: Throttled,
+    1008: ServerError,
+    1010: PermissionDenied,
+    _REVOKED: TokenRevoked,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read to its end; the body is kept out of the repr."""
+
+    status: int
+    body: bytes = field(repr=False)
+    #: The Retry-After header in seconds (float), or None.
+    retry_after: float | None = None
+
+
+def decipher(call: str, answer: Answer, secrets: Sequence[str] = ()) -> Any:
+    """Return the decoded JSON of an answer, or raise what it means.
+
+    Strings among `secrets` are cut out of what an error says, should WePay echo them.
+
+    :raises OutcomeUnknown: if it is neither a usable answer nor WePay's word that it failed.
+    :raises APIError: of the class that the error_code decides.
+    """
+    value = _load(answer.body)
+    if isinstance(value, dict) and _is_error(answer.status, value):
+        raise _error(call, answer.status, value, secrets, answer.retry_after)
+    if 200 <= answer.status < 300 and isinstance(value, dict | list):
+        return value
+    if 400 <= answer.status < 500:
+        raise APIError(
+            f"WePay refused {call!r} with HTTP {answer.status} and no error_code.",
+            call=call,
+            status=answer.status,
+        )
+    if answer.status >= 500:
+        raise ServerError(
+            f"WePay failed at {call!r} with HTTP {answer.status}: it may have been executed.",
+            call=call,
+            status=answer.status,
+        )
+    raise OutcomeUnknown(
+        f"WePay answered {call!r} with HTTP {answer.status} and nothing usable: "
+        "it may have been executed.",
+        call=call,
+        status=answer.status,
+    )
+
+
+def members_of(value: Any) -> list[dict[str, Any]]:
+    """Return the members of an answer to /batch/create, leaving out what is none."""
+    calls = value.get("calls") if isinstance(value, dict) else None
+    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+
+
+def decipher_member(call: str, response: Any, secrets: Sequence[str] = ()) -> Any:
+    """Return the value of one member of a batch, or its error as an instance."""
+    if isinstance(response, dict) and _is_error(200, response):
+        return _error(call, 200, response, secrets, None)
+    return response
+
+
+def decipher_token(answer: Answer, secrets: Sequence[str]) -> Token:
+    """Return the token of an answer to /oauth2/token.
+
+    :raises ExchangeFailed: if WePay refused the code.
+    :raises OutcomeUnknown: if the answer holds no usable token: one may have been issued.
+    :raises Throttled: if WePay says that it did not look at the request.
+    """
+    call = "oauth2/token"
+    try:
+        value = decipher(call, answer, secrets)
+        if not isinstance(value, dict) or "error" in value:
+            raise MalformedToken("it is not an object with a token")
+        return Token.from_answer(value)
+    except MalformedToken as error:
+        raise OutcomeUnknown(
+            f"WePay's answer to {call!r} is not as documented: {error}.",
+            call=call,
+            status=answer.status,
+        ) from error
+    except (OutcomeUnknown, Throttled):
+        raise
+    except APIError as error:
+        raise ExchangeFailed(
+            f"WePay gave no token for the code: {error}",
+            error=error.error,
+            error_code=error.error_code,
+            description=error.description,
+        ) from error
+
+
+def end_of_token(call: str, outcome: Any) -> str | None:
+    """Tell whether an outcome says that the very token used is dead, and why.
+
+    1011 says so on every call. That the user was deleted is believed only of
+    ``/user``, where 7003 and state "deleted" can be about nobody else.
+    """
+    if isinstance(outcome, TokenRevoked):
+        return "revoked"
+    if call == "user":
+        if isinstance(outcome, APIError) and outcome.error_code == _USER_DELETED:
+            return "deleted"
+        if isinstance(outcome, dict) and outcome.get("state") == "deleted":
+            return "deleted"
+    return None
+
+
+def _load(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def _code(value: Mapping[str, Any]) -> int | None:
+    # "1011" in quotes, 1011.0 and true revoke nobody.
+    code = value.get("error_code")
+    return code if type(code) is int else None
+
+
+def _is_error(status: int, value: Mapping[str, Any]) -> bool:
+    if _code(value) is not None:
+        return not 300 <= status < 400
+    return 400 <= status < 500 or (200 <= status < 300 and isinstance(value.get("error"), str))
+
+
+def _text(value: object, secrets: Sequence[str]) -> str | None:
+    if not isinstance(value, str):
+        return None
+    for secret in secrets:
+        value = value.replace(secret, REDACTED)
+    return value[:LONGEST_TEXT]
+
+
+def _clean(value: object, secrets: Sequence[str]) -> Any:
+    """Return `details` with the secrets cut out, whatever its shape."""
+    text = json.dumps(value)
+    for secret in secrets:
+        text = text.replace(json.dumps(secret)[1:-1], REDACTED)
+    return json.loads(text)
+
+
+def _error(
+    call: str,
+    status: int,
+    value: Mapping[str, Any],
+    secrets: Sequence[str],
+    retry_after: float | None,
+) -> APIError:
+    code = _code(value)
+    kind = _CLASSES.get(code, APIError) if code is not None else APIError
+    description = _text(value.get("error_description"), secrets)
+    number = f"error_code {code}" if code is not None else f"HTTP {status} and no error_code"
+    error = kind(
+        f"WePay refused {call!r} with {number}: {description or 'no description'}.{_hint(kind)}",
+        call=call,
+        status=status,
+        error=_text(value.get("error"), secrets),
+        error_code=code,
+        description=description,
+        details=_clean(value.get("details"), secrets),
+    )
+    if isinstance(error, Throttled):
+        error.retry_after = THROTTLE_WINDOW if retry_after is None else max(1.0, retry_after)
+    return error
+
+
+def _hint(kind: type[APIError]) -> str:
+    if kind is TokenInvalid:
+        return (
+            " WePay does not know this token, which usually means a stage token used in"
+            " production or the reverse: compare 'WEPAY_ENVIRONMENT' with where it was issued."
+        )
+    if kind is PermissionDenied:
+        return " The user or the application may not do this."
+    return ""

@@ -1,0 +1,256 @@
+"""Calls on behalf of an owner, one by one and in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flask import g, has_request_context, request
+
+from .calls import Call, Deadline
+from .errors import OutcomeUnknown, WePayError
+from .state import State
+from .store import Authorization, Found
+from .succession import Succession
+from .tokens import Token
+
+__all__ = ["WePayClient", "find", "forget", "send_batch"]
+
+#: How many calls one batch holds: https://developer.wepay.com/api/api-calls/batch
+LARGEST_BATCH = 50
+
+#: One call of a batch: the owner, the call's name, its parameters.
+Member = tuple[str | None, str, Mapping[str, Any]]
+
+
+class WePayClient:
+    """Make API calls as one owner.
+
+    Views use :data:`flask_wepay.current_wepay`; jobs and scripts get one from
+    :meth:`flask_wepay.WePay.client_for`.
+
+    .. versionadded:: 1.0
+    """
+
+    def __init__(self, state: State, owner: str | None) -> None:
+        self._state = state
+        #: Whose calls these are (str), or None for nobody.
+        self.owner = owner
+
+    def __repr__(self) -> str:
+        return f"<WePayClient owner={self.owner!r}>"
+
+    @property
+    def authorized(self) -> bool:
+        """Tell whether there is a token to use, without asking WePay.
+
+        :raises TokenUnreadable: if there is one that no key opens.
+        :raises StoreUnavailable: if the database does not answer.
+        """
+        return self.token is not None
+
+    @property
+    def user_id(self) -> int | None:
+        """WePay's id of the connected user, or None where nobody is connected.
+
+        :raises StoreUnavailable: if the database does not answer.
+        """
+        found = self._find()
+        return found.user_id if found.candidates else None
+
+    @property
+    def token(self) -> Token | None:
+        """The token that the next call uses (its repr is redacted), or None.
+
+        :raises TokenUnreadable: if no key opens it.
+        :raises StoreUnavailable: if the database does not answer.
+        """
+        candidates = self._find().candidates
+        return candidates[0].open() if candidates else None
+
+    def call(
+        self,
+        call: str,
+        /,
+        *,
+        params: Mapping[str, Any] | None = None,
+        api_version: str | None = None,
+        risk_token: str | None = None,
+        client_ip: str | None = None,
+        timeout: float | None = None,
+        wait: float = 0.0,
+        **parameters: Any,
+    ) -> Any:
+        """Make a call, such as ``call("account/create", name=…)``, and return the answer.
+
+        `params` is a mapping of further parameters, for names that collide with the keywords
+        here. `timeout` is in seconds for the whole call, `wait` for how long it may wait
+        for its turn on top. `risk_token` and `client_ip` go into WePay's headers:
+        https://developer.wepay.com/api/general/api-call
+
+        :raises InvalidCall: if it is not the name of a call, or a token is a parameter.
+        :raises NotAuthorized: if the owner has to connect first.
+        :raises TokenRevoked: if the owner's authorization has ended at WePay.
+        :raises APIError: for every other refusal, by ``error_code``.
+        :raises ConnectionFailed: if nothing was sent; it is safe to repeat.
+        :raises OutcomeUnknown: if no usable answer came; it may have been executed.
+        :raises StoreUnavailable: if our database does not answer; nothing was sent.
+        """
+        headers = {
+            "Api-Version": api_version or self._state.settings.api_version,
+            "WePay-Risk-Token": risk_token,
+            "Client-IP": client_ip,
+        }
+        prepared = Call.of(call, {**(params or {}), **parameters}, headers)
+        deadline = Deadline(timeout or self._state.settings.timeout, wait)
+        return self.send(prepared, deadline)
+
+    def batch(
+        self,
+        calls: Iterable[tuple[str, Mapping[str, Any]]],
+        *,
+        timeout: float | None = None,
+        wait: float = 0.0,
+    ) -> list[Any]:
+        """Make many calls in requests of at most 50, and return their results in order.
+
+        A failed member is an :class:`~flask_wepay.errors.WePayError` in its place, not
+        raised. `timeout` and `wait` are in seconds, for each request anew.
+
+        :raises WePayError: as :meth:`call` does, if the first request fails as a whole.
+        """
+        members = [(self.owner, call, parameters) for call, parameters in calls]
+        return send_batch(self._state, members, timeout=timeout, wait=wait)
+
+    def disconnect(self) -> None:
+        """Forget the owner's authorizations here.
+
+        WePay has no call that revokes a token: it lives on there until the user
+        removes the application in the settings at WePay, or connects again.
+
+        :raises StoreUnavailable: if the database does not answer; then nothing is forgotten.
+        """
+        if self.owner is not None:
+            self._state.store.disconnect(self.owner)
+            forget(self.owner)
+
+    def send(self, call: Call, deadline: Deadline, share: str | None = None) -> Any:
+        """Send a prepared call with the owner's newest token that is alive.
+
+        `share` names the part of the budget that strangers may use up.
+        """
+        succession = Succession(self._state, self.owner, call.name, self._find())
+        while True:
+            authorization = succession.next()
+            outcome = self._state.caller.send(
+                call, authorization.open(), deadline, share=share, owner=self.owner
+            )
+            if not succession.ended(authorization, outcome):
+                break
+            forget(self.owner)
+        if isinstance(outcome, WePayError):
+            raise outcome
+        return outcome
+
+    def _find(self) -> Found:
+        return find(self._state, self.owner)
+
+
+def find(state: State, owner: str | None) -> Found:
+    """Look an owner up, once per request; outside of one every time anew."""
+    if owner is None:
+        return Found()
+    seen = _seen()
+    if seen is None:
+        return state.store.find(owner)
+    if owner not in seen:
+        seen[owner] = state.store.find(owner)
+    return seen[owner]
+
+
+def forget(owner: str | None) -> None:
+    """Drop what this request has looked up of an owner, after it has changed."""
+    seen = _seen()
+    if seen is not None and owner is not None:
+        seen.pop(owner, None)
+
+
+def _seen() -> dict[str, Found] | None:
+    """Return what this request has looked up by owner, or None outside of a request."""
+    if not has_request_context():
+        return None
+    # An outer application context, and g with it, may serve many requests.
+    this: Any = request._get_current_object()  # type: ignore[attr-defined]
+    kept: tuple[Any, dict[str, Found]] | None = g.get("_wepay_seen")
+    if kept is None or kept[0] is not this:
+        g._wepay_seen = kept = (this, {})
+    return kept[1]
+
+
+def send_batch(
+    state: State, members: Iterable[Member], *, timeout: float | None, wait: float
+) -> list[Any]:
+    """Send calls of several owners in requests of at most 50; see :meth:`WePayClient.batch`."""
+    checked = [
+        (owner, Call.of(call, parameters, {}).name, parameters)
+        for owner, call, parameters in members
+    ]
+    results: list[Any] = []
+    for start in range(0, len(checked), LARGEST_BATCH):
+        chunk = checked[start : start + LARGEST_BATCH]
+        try:
+            results += _send_chunk(state, chunk, Deadline(timeout or state.settings.timeout, wait))
+        except WePayError as error:
+            # What earlier requests brought must not be lost.
+            if not results:
+                raise
+            results += [error] * len(chunk)
+    return results
+
+
+def _send_chunk(state: State, members: Sequence[Member], deadline: Deadline) -> list[Any]:
+    """Send one request, and again those members whose token turned out to be dead."""
+    known = {owner: find(state, owner) for owner, _, _ in members}
+    successions = [Succession(state, owner, call, known[owner]) for owner, call, _ in members]
+    results: list[Any] = [None] * len(members)
+    waiting = list(range(len(members)))
+    while waiting:
+        sent: dict[int, tuple[Authorization, Token]] = {}
+        for index in waiting:
+            try:
+                authorization = successions[index].next()
+                sent[index] = (authorization, authorization.open())
+            except WePayError as error:
+                results[index] = error
+        if not sent:
+            break
+        responses = _send_members(state, {i: (*members[i][1:], sent[i][1]) for i in sent}, deadline)
+        waiting = []
+        for index, response in responses.items():
+            owner = members[index][0]
+            results[index] = response
+            if successions[index].ended(sent[index][0], response):
+                forget(owner)
+                waiting.append(index)
+    return results
+
+
+def _send_members(
+    state: State, members: Mapping[int, tuple[str, Mapping[str, Any], Token]], deadline: Deadline
+) -> dict[int, Any]:
+    """Send one /batch/create and return each member's value or error.
+
+    https://developer.wepay.com/api/api-calls/batch
+    """
+    answer = state.caller.send_batch(
+        [(str(index), *member) for index, member in members.items()], deadline
+    )
+    if isinstance(answer, WePayError):
+        raise answer
+    return {
+        index: answer.get(
+            str(index),
+            OutcomeUnknown(f"WePay's answer to a batch leaves out its {call!r}.", call=call),
+        )
+        for index, (call, _, _) in members.items()
+    }

@@ -1,0 +1,86 @@
+"""Fernet keys: sealing a token so that its row can be neither read nor swapped."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+__all__ = ["Keyring", "Unreadable"]
+
+
+class Unreadable(Exception):
+    """Say that no key opens a ciphertext, or that it was sealed for another row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys of one application, newest first."""
+
+    _fernet: MultiFernet = field(repr=False)
+    #: For itsdangerous, which wants the newest key last.
+    signing_keys: tuple[bytes, ...] = field(repr=False)
+
+    @classmethod
+    def of_fernet(cls, keys: Sequence[str]) -> Keyring:
+        """Take Fernet keys as ``flask wepay generate-key`` prints them, newest first.
+
+        :raises ValueError: if one is not 32 bytes in URL-safe base64.
+        """
+        return cls(
+            MultiFernet([Fernet(key) for key in keys]),
+            tuple(_derive(base64.urlsafe_b64decode(key), b"signing") for key in reversed(keys)),
+        )
+
+    @classmethod
+    def of_secrets(cls, secrets: Sequence[str | bytes]) -> Keyring:
+        """Derive the keys from Flask's SECRET_KEY and SECRET_KEY_FALLBACKS, newest first."""
+        material = [_to_bytes(secret) for secret in secrets]
+        return cls(
+            MultiFernet(
+                [Fernet(base64.urlsafe_b64encode(_derive(m, b"tokens"))) for m in material]
+            ),
+            tuple(_derive(m, b"signing") for m in reversed(material)),
+        )
+
+    def seal(self, access_token: str, *, client_id: int, owner: str, user_id: int) -> str:
+        """Encrypt a token together with whose it is."""
+        return self._fernet.encrypt(
+            json.dumps([client_id, owner, user_id, access_token]).encode()
+        ).decode()
+
+    def open(self, ciphertext: str, *, client_id: int, owner: str, user_id: int) -> str:
+        """Decrypt a token that was sealed for exactly this client_id, owner and user_id.
+
+        :raises Unreadable: if no key opens it, or it was sealed for another row.
+        """
+        try:
+            *sealed_for, access_token = json.loads(self._fernet.decrypt(ciphertext))
+        except (InvalidToken, UnicodeEncodeError, ValueError) as error:
+            raise Unreadable("no key opens it") from error
+        if sealed_for != [client_id, owner, user_id]:
+            raise Unreadable("it was sealed for another row")
+        return str(access_token)
+
+    def rotate(self, ciphertext: str) -> str:
+        """Encrypt anew under the newest key what any key opens.
+
+        :raises Unreadable: if no key opens it.
+        """
+        try:
+            return self._fernet.rotate(ciphertext.encode()).decode()
+        except (InvalidToken, UnicodeEncodeError) as error:
+            raise Unreadable("no key opens it") from error
+
+
+def _to_bytes(secret: str | bytes) -> bytes:
+    return secret.encode() if isinstance(secret, str) else secret
+
+
+def _derive(material: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=b"flask_wepay " + purpose).derive(material)

@@ -1,0 +1,211 @@
+"""The extension: what it registers on an application, its hooks, and the current client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+from authlib.integrations.flask_client import OAuth
+from flask import Flask, current_app, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.local import LocalProxy
+
+from . import views
+from .calls import Caller
+from .client import WePayClient, find, send_batch
+from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
+from .notifications import Origin, signed
+from .oauth import register
+from .settings import Settings, read_settings
+from .state import Hooks, State, browser_may_own, current_owner, current_state
+from .store import Store, TokenGetter, TokenSetter
+from .throttle import Throttle
+from .tokens import Token
+from .transport import Transport
+
+__all__ = ["WePay", "current_wepay", "wepay_required"]
+
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+
+class WePay:
+    """Connect an application's users to WePay, and keep their tokens.
+
+    `token_model` is a model made with :class:`flask_wepay.sqla.WePayTokenMixin`. `session`
+    is any callable without arguments that gives a SQLAlchemy session; that of
+    Flask-SQLAlchemy and Flask-SQLAlchemy-Lite is found by itself. `oauth` is an Authlib
+    registry of the application's own to register with; without it a private one is made.
+
+    .. versionadded:: 1.0
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        token_model: Any = None,
+        session: Callable[[], Any] | None = None,
+        oauth: OAuth | None = None,
+    ) -> None:
+        self._token_model = token_model
+        self._session = session
+        self._oauth = oauth
+        self._hooks = Hooks()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Check the settings and register the routes on an application.
+
+        Everything is per application; one object may serve several.
+
+        :raises ConfigurationError: for a setting that is wrong; its message names the key.
+        """
+        if "wepay" in app.extensions:
+            raise ConfigurationError("WePay was initialised on this application already.")
+        settings = read_settings(app)
+        transport = Transport()
+        registry = register(app, settings, transport, self._oauth, _fetch_token, _update_token)
+        application = f"{settings.environment}:{settings.client_id}"
+        throttle = Throttle(settings.throttle, settings.throttle_storage, application)
+        state = State(
+            settings=settings,
+            hooks=self._hooks,
+            oauth=registry,
+            caller=Caller(registry.wepay, throttle),
+            make_table=self._table_of(settings) if self._token_model is not None else None,
+        )
+        state.refuse_mixture()
+        app.extensions["wepay"] = state
+        app.register_blueprint(views.blueprint, url_prefix=settings.url_prefix or None)
+        if WePayError not in app.error_handler_spec[None][None]:
+            app.register_error_handler(WePayError, views.show_error)
+        app.context_processor(lambda: {"current_wepay": current_wepay})
+
+    @property
+    def oauth(self) -> OAuth:
+        """The Authlib registry of the current application; ``.wepay`` is the client."""
+        return current_state().oauth
+
+    def client_for(self, owner: str) -> WePayClient:
+        """Return a client that acts for an owner, in a job or a script as well.
+
+        :raises ConfigurationError: with WEPAY_ACCESS_TOKEN, which knows no owners.
+        """
+        state = current_state()
+        if state.settings.access_token is not None:
+            raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
+        return WePayClient(state, owner)
+
+    def batch(
+        self,
+        calls: Iterable[tuple[str, str, Mapping[str, Any]]],
+        *,
+        timeout: float | None = None,
+        wait: float = 0.0,
+    ) -> list[Any]:
+        """Make calls of several owners, each an (owner, call, parameters).
+
+        As :meth:`WePayClient.batch` else.
+        """
+        return send_batch(current_state(), calls, timeout=timeout, wait=wait)
+
+    def ipn_url(self) -> str | None:
+        """Return the signed address to give other objects as their callback_uri.
+
+        It is None where no IPN can come: on localhost, or with WEPAY_CALLBACK_URI False.
+        """
+        settings = current_state().settings
+        return signed(settings, lambda: url_for("wepay.ipn", _external=True), Origin())
+
+    def owner_loader(self, function: Callable[[], str | None]) -> Callable[[], str | None]:
+        """Register what returns the id (str) of whoever owns authorizations, or None."""
+        self._hooks.owner_loader = function
+        return function
+
+    def token_getter(self, function: TokenGetter) -> TokenGetter:
+        """Register what returns an owner's token as a mapping, or None.
+
+        With :meth:`token_setter` it replaces the token table. The keys are access_token,
+        user_id, token_type and expires_at (seconds since 1970, or None).
+        """
+        self._hooks.token_getter = function
+        return function
+
+    def token_setter(self, function: TokenSetter) -> TokenSetter:
+        """Register what stores an owner's token, or forgets it where it is given None."""
+        self._hooks.token_setter = function
+        return function
+
+    def prefill(self, function: Callable[[], Mapping[str, Any]]) -> Callable[[], Mapping[str, Any]]:
+        """Register what returns any of user_name, user_email and user_country for WePay's form."""
+        self._hooks.prefill = function
+        return function
+
+    def _table_of(self, settings: Settings) -> Callable[[], Store]:
+        model, session = self._token_model, self._session
+
+        def make() -> Store:
+            from .sqla import SQLAlchemyStore, session_of
+
+            return SQLAlchemyStore(
+                model, session or session_of(current_app), settings.client_id, settings.keyring
+            )
+
+        return make
+
+
+def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+    """Let only a connected owner see a view; others go to wepay.login and come back.
+
+    On other methods than GET it raises NotAuthorized (403). An authorization that ends
+    inside the view has the same effect, if it is the current owner's own and older than
+    a minute; else the error goes on, so that nothing goes round in circles.
+
+    .. versionadded:: 1.0
+    """
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        state = current_state()
+        owner = current_owner(state)
+        if owner is None:
+            return views.to_login(state, None) if browser_may_own(state) else views.unauthorized()
+        if not WePayClient(state, owner).authorized:
+            return views.to_login(state, owner)
+        try:
+            return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
+        except (NotAuthorized, TokenRevoked) as error:
+            if error.owner != owner or not _may_connect(state, owner):
+                raise
+            return views.to_login(state, owner)
+
+    return wrapper
+
+
+def _may_connect(state: State, owner: str) -> bool:
+    """Tell whether a login may help: not the one a moment ago, and not where there is none."""
+    return state.settings.access_token is None and not find(state, owner).lately
+
+
+def _current_client() -> WePayClient:
+    state = current_state()
+    return WePayClient(state, current_owner(state))
+
+
+#: The :class:`WePayClient` of whoever the current request is of.
+current_wepay: WePayClient = LocalProxy(_current_client)  # type: ignore[assignment]
+
+
+def _fetch_token() -> Mapping[str, Any] | None:
+    token = current_wepay.token
+    return None if token is None else token.as_mapping()
+
+
+def _update_token(token: Mapping[str, Any], **_: Any) -> None:
+    state = current_state()
+    owner = current_owner(state)
+    if owner is None:
+        raise NotAuthorized("Nobody is logged in to store a token for.")
+    state.store.adopt(owner, Token.from_mapping(token))

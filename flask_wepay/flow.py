@@ -1,0 +1,196 @@
+"""A login from its beginning in the browser to the grant in the token table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import current_app, request, session, url_for
+
+from . import logins, signals
+from .calls import Call, Deadline
+from .client import WePayClient, forget
+from .errors import (
+    AuthorizationDenied,
+    AuthorizationError,
+    ConfigurationError,
+    NotAuthorized,
+    StateMismatch,
+    Throttled,
+    TokenInvalid,
+    TokenRevoked,
+    WePayError,
+)
+from .notifications import Origin, signed
+from .oauth import PREFILL
+from .settings import check_redirect_uri
+from .state import State
+from .store import Ended, Pending, StateTaken
+from .throttle import LOOKUPS
+from .tokens import Secret, Token
+
+__all__ = ["begin", "connection_works", "finish", "next_of", "refusal"]
+
+#: Seconds for asking whether the current token works.
+CHECK_SECONDS = 5.0
+
+_logger = logging.getLogger("flask_wepay")
+
+
+def connection_works(state: State, owner: str) -> bool:
+    """Ask WePay whether the owner's token works; without one, answer at once.
+
+    WePay wants a new token to be requested only when the current one does not work.
+
+    :raises WePayError: if there is no telling; the connection is kept.
+    """
+    client = WePayClient(state, owner)
+    if not client.authorized:
+        return False
+    state.store.release()
+    try:
+        client.send(Call.of("user", {}, {}), Deadline(CHECK_SECONDS), LOOKUPS)
+    except (NotAuthorized, TokenRevoked):
+        return False
+    except TokenInvalid as error:
+        _logger.error("A stored token does not work, and its row is kept: %s", error)
+        return False
+    except Throttled:
+        return True
+    return True
+
+
+def begin(state: State, owner: str, next_path: str | None) -> str:
+    """Note a login in the session, and return the address of WePay's authorize page.
+
+    :raises ConfigurationError: if the redirect URI would not do.
+    """
+    key = _key(state, owner)
+    redirect_uri = key[3]
+    check_redirect_uri(redirect_uri, state.settings.environment, "WEPAY_REDIRECT_URI")
+    _check_cookie_reaches(redirect_uri)
+    login_state = logins.new_state()
+    authorization = state.oauth.wepay.create_authorization_url(
+        redirect_uri, state=login_state.value, **_prefill(state)
+    )
+    logins.remember(session, login_state, key, next_path)
+    return str(authorization["url"])
+
+
+def next_of(state: State, owner: str | None, login_state: Secret | None) -> str | None:
+    """Return the `next` of a login, "" for none, or None if this browser and owner began none."""
+    if owner is None or login_state is None:
+        return None
+    return logins.recall(session, login_state, _key(state, owner))
+
+
+def finish(state: State, owner: str | None, login_state: Secret | None, code: Secret | None) -> str:
+    """Exchange the code of a login that this browser began, once.
+
+    Return how far the login got: "granted", "pending" or "dead".
+
+    :raises StateMismatch: if this browser and owner did not begin it.
+    :raises WePayError: if there is no token; nothing pretends to be connected.
+    """
+    if owner is None or login_state is None or code is None:
+        raise StateMismatch("The callback has no usable code and state, or nobody is logged in.")
+    if next_of(state, owner, login_state) is None:
+        return _progress(state, owner, login_state)
+    # Over the budget the state is kept, so that a reload finishes the login.
+    state.caller.admit_exchange()
+    state.store.release()
+    try:
+        pending = state.store.begin(owner, login_state)
+    except StateTaken:
+        return _progress(state, owner, login_state)
+    key = _key(state, owner)
+    # From here on the row answers for this state.
+    logins.forget(session, login_state, key)
+    token = _exchange(state, pending, code, key[3])
+    forget(owner)
+    signals.send(signals.wepay_authorized, owner=owner, user_id=token.user_id)
+    return "granted"
+
+
+def refusal(
+    state: State, owner: str | None, login_state: Secret | None, error: str, description: str | None
+) -> AuthorizationError:
+    """Return what an ``error`` in the callback means; it is believed only with its state."""
+    facts = {"error": error, "description": description}
+    if next_of(state, owner, login_state) is not None:
+        assert owner is not None
+        assert login_state is not None
+        logins.forget(session, login_state, _key(state, owner))
+        signals.send(signals.wepay_denied, owner=owner, **facts)
+    if error == "access_denied":
+        return AuthorizationDenied("You did not allow the connection at WePay.", **facts)
+    return AuthorizationError("WePay did not carry out the login.", **facts)
+
+
+def _exchange(state: State, pending: Pending, code: Secret, redirect_uri: str) -> Token:
+    """Exchange the code with no database connection held, and save the token."""
+    callback_uri = None
+    if pending.id:
+        origin = Origin(pending.id, pending.state_hash)
+        callback_uri = signed(state.settings, _ipn_route, origin)
+    try:
+        token = state.caller.exchange(
+            code, redirect_uri, callback_uri, Deadline(state.settings.timeout)
+        )
+    except WePayError:
+        state.store.abandon(pending)
+        raise
+    try:
+        state.store.grant(pending, token)
+    except Ended:
+        raise AuthorizationError(
+            "You were disconnected while WePay was being asked, so nothing was stored."
+        ) from None
+    return token
+
+
+def _progress(state: State, owner: str, login_state: Secret) -> str:
+    progress = state.store.progress(owner, login_state)
+    if progress is None:
+        raise StateMismatch("This is not a login that this browser began within the last hour.")
+    return progress
+
+
+def _key(state: State, owner: str) -> logins.LoginKey:
+    """Return what a login is bound to: with any of it changed, its callback is refused."""
+    settings = state.settings
+    uri = settings.redirect_uri or url_for("wepay.callback", _external=True)
+    return owner, settings.client_id, settings.environment, uri
+
+
+def _ipn_route() -> str:
+    return url_for("wepay.ipn", _external=True)
+
+
+def _prefill(state: State) -> Mapping[str, Any]:
+    given = (state.hooks.prefill or dict)()
+    unknown = set(given) - set(PREFILL)
+    if unknown:
+        raise ConfigurationError(
+            f"'prefill' gave {sorted(unknown)}: WePay knows user_name, user_email and user_country."
+        )
+    return given
+
+
+def _check_cookie_reaches(redirect_uri: str) -> None:
+    """Refuse a login whose callback would come without this session."""
+    interface = current_app.session_interface
+    domain = (interface.get_cookie_domain(current_app) or "").lstrip(".")
+    here, there = urlsplit(request.host_url).hostname or "", urlsplit(redirect_uri)
+    host = there.hostname or ""
+    shared = here == host or (
+        domain and all(h == domain or h.endswith(f".{domain}") for h in (here, host))
+    )
+    if not shared or not there.path.startswith(interface.get_cookie_path(current_app)):
+        raise ConfigurationError(
+            f"A login on {here!r} comes back to {redirect_uri!r}, which does not get this session's"
+            " cookie: begin it on the same host, or correct 'WEPAY_REDIRECT_URI' or"
+            " 'SESSION_COOKIE_DOMAIN'."
+        )

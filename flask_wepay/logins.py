@@ -1,0 +1,114 @@
+"""The logins that a browser began, remembered in its session, and where they lead.
+
+https://datatracker.ietf.org/doc/html/rfc6749#section-10.12
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import posixpath
+import secrets
+import time
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from .tokens import Secret
+
+__all__ = ["SAFE", "LoginKey", "forget", "local_path", "new_state", "recall", "remember"]
+
+SESSION_KEY = "_wepay_logins"
+MOST_LOGINS = 5
+#: Seconds for which a login can be finished.
+LIFETIME = 3600
+#: Bytes of JSON that all pending logins together may take in the session.
+COOKIE_BUDGET = 1000
+LONGEST_NEXT = 600
+
+#: What a browser, too, leaves as it is, besides letters and digits; where it encodes one
+#: of these after all, in a path, it does so by itself.
+SAFE = "%/?#:@!$&'()*+,;=-._~[]{}|^`"
+
+#: What a login is bound to besides its state: owner, client id, environment, redirect URI.
+LoginKey = tuple[str, int, str, str]
+
+
+def new_state() -> Secret:
+    """Make a state that nobody guesses."""
+    return Secret(secrets.token_urlsafe(32))
+
+
+def remember(
+    session: MutableMapping[str, Any], state: Secret, key: LoginKey, next_path: str | None
+) -> None:
+    """Note a login in the session; the oldest make room for it, by their `next` first."""
+    logins = [*_logins(session), [_digest(state, key), int(time.time()), next_path or ""]]
+    logins = logins[-MOST_LOGINS:]
+    for login in logins:
+        if len(json.dumps(logins)) > COOKIE_BUDGET:
+            login[2] = ""
+    session[SESSION_KEY] = logins
+
+
+def recall(session: MutableMapping[str, Any], state: Secret, key: LoginKey) -> str | None:
+    """Return the `next` of a login that this browser began, "" for none, or None if it did not."""
+    digest = _digest(state, key)
+    for known, began, next_path in _logins(session):
+        if hmac.compare_digest(known, digest) and time.time() - began < LIFETIME:
+            return str(next_path)
+    return None
+
+
+def forget(session: MutableMapping[str, Any], state: Secret, key: LoginKey) -> None:
+    """Drop a login that has ended."""
+    digest = _digest(state, key)
+    logins = _logins(session)
+    kept = [login for login in logins if login[0] != digest]
+    if kept:
+        session[SESSION_KEY] = kept
+    else:
+        session.pop(SESSION_KEY, None)
+
+
+def local_path(target: str | None, own_paths: Iterable[str]) -> str | None:
+    """Return a `next` that stays on this site, percent-encoded, or None.
+
+    A target that leads back to the extension's own routes is dropped too.
+    """
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return None
+    # Browsers read a backslash as a slash, and drop tabs and line ends.
+    if "\\" in target or any(ord(character) < 0x20 for character in target):
+        return None
+    encoded = quote(target, safe=SAFE, errors="replace")
+    if len(encoded) > LONGEST_NEXT or _resolved(encoded) in map(_resolved, own_paths):
+        return None
+    return encoded
+
+
+def _resolved(target: str) -> str:
+    """Return the path that the server sees: the browser resolves dots before it asks."""
+    return posixpath.normpath("/" + unquote(urlsplit(target).path).lstrip("/"))
+
+
+def _logins(session: MutableMapping[str, Any]) -> list[list[Any]]:
+    """Read the session, in which anything may stand that another version wrote."""
+    logins = session.get(SESSION_KEY)
+    if not isinstance(logins, list):
+        return []
+    return [
+        list(login)
+        for login in logins
+        if isinstance(login, list | tuple)
+        and [type(part) for part in login] == [str, int, str]
+        and login[0].isascii()
+    ]
+
+
+def _digest(state: Secret, key: LoginKey) -> str:
+    # The state itself stays out of the cookie, which is signed but not secret.
+    material = json.dumps([state.value, *key]).encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(material).digest()[:18]).decode()

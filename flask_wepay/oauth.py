@@ -1,0 +1,254 @@
+"""WePay's dialect of OAuth2 for Authlib: its scope, its two requests, its bearer calls.
+
+https://developer.wepay.com/api/api-calls/oauth2
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+import requests
+from authlib.integrations.base_client import MissingTokenError
+from authlib.integrations.flask_client import OAuth
+from authlib.integrations.flask_client.apps import FlaskOAuth2App
+from authlib.integrations.requests_client import OAuth2Session
+from flask import Flask
+from requests.auth import AuthBase
+
+from .answers import Answer, decipher_token
+from .errors import ConfigurationError, InvalidCall
+from .settings import Settings
+from .tokens import Token
+from .transport import Transport, deadline, read_body
+
+__all__ = ["SCOPE", "WePayApp", "check_call", "register"]
+
+#: Choosing permissions is no longer supported: it is always all of them.
+SCOPE = "manage_accounts,collect_payments,view_user,preapprove_payments,send_money"
+USER_AGENT = f"Flask-WePay/{version('Flask-WePay')}"
+PREFILL = ("user_name", "user_email", "user_country")
+
+_CALL = re.compile(r"/?([a-z][a-z0-9_]*(?:/[a-z][a-z0-9_]*)*)")
+
+
+def check_call(call: object) -> str:
+    """Return a call's name without the leading slash, which is forgiven.
+
+    :raises InvalidCall: if it is not lower-case words joined by slashes.
+    """
+    match = _CALL.fullmatch(call) if isinstance(call, str) else None
+    if match is None:
+        raise InvalidCall(
+            f"{call!r} is not the name of a call: give words joined by slashes, such as"
+            " 'user' or 'account/create', without host, version or query."
+        )
+    return match[1]
+
+
+class Bearer(AuthBase):
+    """Put a token into the Authorization header, the one place where it travels."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token.access_token}"
+        return request
+
+
+class WePaySession(OAuth2Session):  # type: ignore[misc]
+    """A session of one request: WePay's host only, no redirects, one deadline."""
+
+    def __init__(self, *, settings: Settings, transport: Transport, **kwargs: Any) -> None:
+        super().__init__(scope=SCOPE, **kwargs)
+        self._settings = settings
+        # Neither netrc nor the environment's proxies are used by themselves.
+        self.trust_env = False
+        self.verify = settings.ca_bundle
+        self.proxies = dict(settings.proxies)
+        self.headers["Accept"] = "application/json"
+        self.headers["Accept-Encoding"] = "identity"
+        self.adapters.clear()
+        self.mount(settings.api_url, transport.adapter())
+
+    def create_authorization_url(
+        self, url: str, state: str | None = None, **kwargs: Any
+    ) -> tuple[str, str | None]:
+        """Return the address of the authorize page, with the documented arguments only."""
+        arguments = {
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": SCOPE,
+            "state": state,
+            **{name: kwargs[name] for name in PREFILL if kwargs.get(name) is not None},
+        }
+        return f"{url}?{urlencode(arguments)}", state
+
+    def fetch_token(
+        self,
+        url: str | None = None,
+        *,
+        code: str,
+        callback_uri: str | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Exchange a code for a token: a JSON body, no grant_type, no Authorization."""
+        body = {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "redirect_uri": self.redirect_uri,
+            "code": code,
+        }
+        if callback_uri is not None:
+            body["callback_uri"] = callback_uri
+        response = self.request(
+            "POST", url or self._settings.token_url, json=body, withhold_token=True, timeout=timeout
+        )
+        token = decipher_token(answer_of(response), [code, self.client_secret])
+        return token.as_mapping()
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        """Send a request under the rules that hold for all of them, and read its answer."""
+        seconds = kwargs.pop("timeout", None) or self._settings.timeout
+        kwargs |= {
+            "timeout": deadline(float(seconds)),
+            "allow_redirects": False,
+            "stream": True,
+            "verify": self.verify,
+            "proxies": None,
+        }
+        response: requests.Response = super().request(method, url, **kwargs)
+        response._content = read_body(response)
+        return response
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow nothing: requests reads a redirect's body even where it must not follow."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send to WePay's own address, and nothing to any other."""
+        if not (request.url or "").startswith(self._settings.api_url):
+            raise InvalidCall(f"Only addresses under {self._settings.api_url} are called.")
+        return super().send(request, **kwargs)  # type: ignore[no-any-return]
+
+
+class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
+    """The registered Authlib client, ``wepay.oauth.wepay``.
+
+    Used directly it acts for the current owner and returns the bare response:
+    ``wepay.oauth.wepay.post("user", json={})``. The errors are those of requests and
+    Authlib; :meth:`flask_wepay.WePayClient.call` is what gives typed ones.
+
+    .. versionadded:: 1.0
+    """
+
+    client_cls = WePaySession
+
+    @property
+    def token(self) -> Mapping[str, Any] | None:
+        """The current owner's token, read anew: never Authlib's copy in ``g``."""
+        return self._fetch_token()  # type: ignore[no-any-return]
+
+    @token.setter
+    def token(self, token: Mapping[str, Any]) -> None:
+        self._update_token(token)
+
+    def request(
+        self, method: str, url: str, token: Token | Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> requests.Response:
+        """Send a request to a call of WePay, for the given token or the current owner's."""
+        call = check_call(url)
+        with self._get_oauth_client() as session:
+            if not kwargs.pop("withhold_token", False):
+                kwargs["auth"] = Bearer(self._token_for_request(token))
+            response: requests.Response = session.request(
+                method, self.api_base_url + call, withhold_token=True, **kwargs
+            )
+            return response
+
+    def _token_for_request(self, token: Token | Mapping[str, Any] | None) -> Token:
+        token = token or self.token
+        if token is None:
+            raise MissingTokenError()
+        return token if isinstance(token, Token) else Token.from_mapping(token)
+
+    def authorize_redirect(self, redirect_uri: str | None = None, **kwargs: Any) -> NoReturn:
+        """Refuse: a login that does not go through ``wepay.login`` has none of its checks.
+
+        :raises ConfigurationError: always.
+        """
+        raise ConfigurationError("Send the browser to url_for('wepay.login') instead.")
+
+    def authorize_access_token(self, **kwargs: Any) -> NoReturn:
+        """Refuse: the callback is the extension's own.
+
+        :raises ConfigurationError: always.
+        """
+        raise ConfigurationError("The callback is the extension's own route, 'wepay.callback'.")
+
+
+def answer_of(response: requests.Response) -> Answer:
+    """Take from a response what decides what it means."""
+    return Answer(response.status_code, response.content, _seconds(response.headers))
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    return float(value) if re.fullmatch(r"[0-9]{1,6}", value) else None
+
+
+def register(
+    app: Flask,
+    settings: Settings,
+    transport: Transport,
+    registry: OAuth | None,
+    fetch_token: Callable[[], Mapping[str, Any] | None],
+    update_token: Callable[..., None],
+) -> OAuth:
+    """Register the client "wepay" with a registry, and create it right away.
+
+    Without a registry a private one is made, and the application's own stays as it is.
+
+    :raises ConfigurationError: if the registry serves another application, or none yet.
+    """
+    if registry is None:
+        # OAuth(app) would put itself in the place of the application's registry.
+        registry = OAuth()
+        registry.app = app
+    elif registry.app is not app:
+        raise ConfigurationError(
+            "'oauth' is a registry of another application, or of none yet: call its"
+            " init_app(app) first, and give each application a registry of its own."
+        )
+    # What is left out here, Authlib would read from WEPAY_* keys of the configuration.
+    registry.register(
+        "wepay",
+        client_cls=WePayApp,
+        client_id=settings.client_id,
+        client_secret=settings.client_secret.value,
+        access_token_url=settings.token_url,
+        authorize_url=settings.authorize_url,
+        api_base_url=settings.api_url,
+        client_kwargs={"settings": settings, "transport": transport},
+        fetch_token=fetch_token,
+        update_token=update_token,
+        user_agent=USER_AGENT,
+        **dict.fromkeys(
+            (
+                "request_token_url",
+                "request_token_params",
+                "access_token_params",
+                "refresh_token_url",
+                "refresh_token_params",
+                "authorize_params",
+                "server_metadata_url",
+            )
+        ),
+    )
+    # Authlib creates clients lazily and not thread-safely.
+    registry.create_client("wepay")
+    return registry

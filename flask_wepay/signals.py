@@ -1,0 +1,59 @@
+"""Signals, which tell the application what happened. The sender is the app.
+
+Each is sent once, after the commit. A receiver that raises is logged, and
+neither undoes anything nor keeps the other receivers from running.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from blinker import NamedSignal, Namespace
+from flask.globals import app_ctx
+
+__all__ = [
+    "wepay_authorized",
+    "wepay_denied",
+    "wepay_ipn_received",
+    "wepay_token_revoked",
+    "wepay_user_deleted",
+]
+
+_signals = Namespace()
+_logger = logging.getLogger("flask_wepay")
+
+#: An owner connected: ``owner`` (str), ``user_id`` (int, WePay's).
+wepay_authorized = _signals.signal("wepay-authorized")
+
+#: A login came back without a code: ``owner`` (str), ``error`` (str, such as
+#: ``"access_denied"``), ``description`` (str or None).
+wepay_denied = _signals.signal("wepay-denied")
+
+#: An owner's last token died: ``owner`` (str), ``user_id`` (int),
+#: ``reason`` (str, ``"revoked"``).
+wepay_token_revoked = _signals.signal("wepay-token-revoked")
+
+#: WePay deleted the user: ``owner`` (str), ``user_id`` (int). Sent instead of
+#: :data:`wepay_token_revoked` where ``/user`` said so.
+wepay_user_deleted = _signals.signal("wepay-user-deleted")
+
+#: An IPN about another object arrived: ``fields`` (mapping of str). Sent at least
+#: once; a receiver that raises makes the answer 503, so that WePay delivers again.
+wepay_ipn_received = _signals.signal("wepay-ipn-received")
+
+
+def send(signal: NamedSignal, **facts: Any) -> bool:
+    """Send a signal of the current app to every receiver; return whether all succeeded."""
+    app = app_ctx.app
+    succeeded = True
+    for receiver in signal.receivers_for(app):
+        try:
+            receiver(app, **facts)
+        except Exception as error:
+            # Whatever a receiver does wrong must not undo what is already true.
+            succeeded = False
+            _logger.error(
+                "A receiver of %s raised %s.", signal.name, type(error).__name__, exc_info=error
+            )
+    return succeeded

@@ -1,0 +1,153 @@
+"""What the extension keeps per application, and whose request this is."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from authlib.integrations.flask_client import OAuth
+from flask import current_app, has_request_context, session
+
+from .calls import Caller
+from .errors import ConfigurationError
+from .settings import Settings
+from .store import MERCHANT, HookStore, MerchantStore, Store, TokenGetter, TokenSetter
+
+__all__ = ["Hooks", "State", "browser_may_own", "current_owner", "current_state"]
+
+LONGEST_OWNER = 255
+
+_logger = logging.getLogger("flask_wepay")
+
+
+@dataclass(slots=True)
+class Hooks:
+    """The functions that an application registered; they may come after ``init_app``."""
+
+    owner_loader: Callable[[], str | None] | None = None
+    token_getter: TokenGetter | None = None
+    token_setter: TokenSetter | None = None
+    prefill: Callable[[], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """The extension's state of one application, in ``app.extensions["wepay"]``."""
+
+    settings: Settings
+    hooks: Hooks
+    oauth: OAuth
+    caller: Caller
+    #: Make the store on SQLAlchemy, or None where there is no token_model.
+    make_table: Callable[[], Store] | None = field(repr=False)
+
+    @cached_property
+    def store(self) -> Store:
+        """The token store, found at first use because hooks may be registered late.
+
+        :raises ConfigurationError: if there is none, or more than one.
+        """
+        getter, setter = self.hooks.token_getter, self.hooks.token_setter
+        if self.settings.access_token is not None:
+            self.refuse_mixture()
+            return MerchantStore(self.settings.access_token)
+        if getter is not None or setter is not None:
+            if getter is None or setter is None or self.make_table is not None:
+                raise ConfigurationError(
+                    "'token_getter' and 'token_setter' replace the token table together: register"
+                    " both, and pass no token_model."
+                )
+            return HookStore(getter, setter)
+        if self.make_table is None:
+            raise ConfigurationError(
+                "There is nowhere to keep tokens. Did you forget WePay(token_model=…), or a"
+                " 'token_getter' and a 'token_setter'?"
+            )
+        return self.make_table()
+
+    def refuse_mixture(self) -> None:
+        """Refuse a merchant's own token in a platform, which must not act as itself.
+
+        :raises ConfigurationError: if there is a token_model or a token hook beside it.
+        """
+        hooks = (self.make_table, self.hooks.token_getter, self.hooks.token_setter)
+        if self.settings.access_token is not None and any(hooks):
+            raise ConfigurationError(
+                "'WEPAY_ACCESS_TOKEN' is set together with a token_model or token hooks: a"
+                " platform must not act as itself. Is it a stray environment variable?"
+            )
+
+    @cached_property
+    def stand_in(self) -> str:
+        """The session's key of the stand-in owner; the first one to ask causes a warning."""
+        _logger.warning(
+            "There is no owner_loader and no Flask-Login: a random id in the browser's session"
+            " owns what it connects. In production this is an error."
+        )
+        return "_wepay_owner"
+
+
+def current_state() -> State:
+    """Return the state of the current application.
+
+    :raises RuntimeError: if the extension was not initialised on it.
+    """
+    try:
+        return current_app.extensions["wepay"]  # type: ignore[no-any-return]
+    except KeyError:
+        raise RuntimeError(
+            "This application has no Flask-WePay. Did you forget to call 'init_app' on it?"
+        ) from None
+
+
+def current_owner(state: State, *, make: bool = False) -> str | None:
+    """Return who owns the current request's authorization, or None for nobody.
+
+    With `make` a browser without an owner is given one, where a browser may be one.
+
+    :raises ConfigurationError: if the loader gives no usable id, or is missing in production.
+    """
+    if state.settings.access_token is not None:
+        return MERCHANT
+    if not has_request_context():
+        return None
+    if state.hooks.owner_loader is not None:
+        return _checked(state.hooks.owner_loader(), "owner_loader")
+    if hasattr(current_app, "login_manager"):
+        from flask_login import current_user
+
+        return _checked(current_user.get_id(), "current_user.get_id()")
+    if state.settings.environment == "production":
+        raise ConfigurationError(
+            "In production 'owner_loader' is required without Flask-Login: register a function"
+            " with @wepay.owner_loader that returns the id of the logged-in user, or None."
+        )
+    if make and state.stand_in not in session:
+        session[state.stand_in] = secrets.token_urlsafe(16)
+    return _checked(session.get(state.stand_in), "the session")
+
+
+def browser_may_own(state: State) -> bool:
+    """Tell whether a random id in the browser's session stands in for an owner."""
+    return (
+        state.hooks.owner_loader is None
+        and not hasattr(current_app, "login_manager")
+        and state.settings.environment != "production"
+    )
+
+
+def _checked(owner: object, source: str) -> str | None:
+    if owner is None:
+        return None
+    if not isinstance(owner, str):
+        raise ConfigurationError(
+            f"{source} gave an owner of type {type(owner).__name__}, not a string: return"
+            " str(user.id), or None for nobody."
+        )
+    if not 0 < len(owner) <= LONGEST_OWNER or "\0" in owner:
+        raise ConfigurationError(f"{source} gave an owner that is empty or over 255 characters.")
+    return owner

@@ -1,0 +1,102 @@
+"""One budget for all calls to WePay, so that a flood of logins can't stop payments.
+
+WePay allows 30 calls in 10 seconds per application:
+https://developer.wepay.com/docs/articles/throttling
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from limits import RateLimitItem, parse
+from limits.errors import ConfigurationError as LimitsConfigurationError
+from limits.errors import StorageError
+from limits.storage import Storage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from .errors import ConfigurationError, Throttled
+
+__all__ = ["EXCHANGES", "LOOKUPS", "Throttle"]
+
+#: What strangers can cause draws on a share of the budget, one part in so many.
+EXCHANGES = "exchanges"
+LOOKUPS = "look-ups"
+_SHARES = {EXCHANGES: 3, LOOKUPS: 5}
+#: Seconds between two warnings, and between two tries of a storage that is away.
+WARN_EVERY = 60.0
+TRY_EVERY = 5.0
+
+_logger = logging.getLogger("flask_wepay")
+
+
+class Throttle:
+    """The budget of one application at WePay, shared by all that share the storage."""
+
+    def __init__(self, limit: str | None, storage_uri: str, application: str) -> None:
+        self._application = application
+        self._total = None if limit is None else _parse(limit)
+        self._limiter = None if limit is None else MovingWindowRateLimiter(_storage(storage_uri))
+        self._away_until = 0.0
+        self._warned_at = -WARN_EVERY
+
+    def acquire(self, call: str, share: str | None = None) -> None:
+        """Take one call out of the budget, and out of a share of it where one is named.
+
+        With the storage away calls go on, and a warning is logged once a minute.
+
+        :raises Throttled: if there is none left; nothing was sent.
+        """
+        if self._total is None or self._limiter is None or time.monotonic() < self._away_until:
+            return
+        items = [(self._total, "calls")]
+        if share is not None:
+            amount = max(1, self._total.amount // _SHARES[share])
+            items.insert(0, (type(self._total)(amount, self._total.multiples), share))
+        try:
+            for item, name in items:
+                if not self._limiter.hit(item, self._application, name):
+                    raise self._throttled(call, item, name)
+        except StorageError:
+            self._warn()
+
+    def _throttled(self, call: str, item: RateLimitItem, name: str) -> Throttled:
+        assert self._limiter is not None
+        reset_time, _ = self._limiter.get_window_stats(item, self._application, name)
+        return Throttled(
+            f"{call!r} was not sent: our own budget of {item} for {name} is used up."
+            " Try again after 'retry_after' seconds, or let the call wait with wait=seconds.",
+            call=call,
+            retry_after=max(0.01, reset_time - time.time()),
+        )
+
+    def _warn(self) -> None:
+        now = time.monotonic()
+        self._away_until = now + TRY_EVERY
+        if now - self._warned_at >= WARN_EVERY:
+            self._warned_at = now
+            _logger.warning(
+                "'WEPAY_THROTTLE_STORAGE' does not answer; calls to WePay go on unthrottled."
+            )
+
+
+def _parse(limit: str) -> RateLimitItem:
+    try:
+        return parse(limit)
+    except ValueError:
+        raise ConfigurationError(
+            f"'WEPAY_THROTTLE' is {limit!r}: write it as \"30 per 10 seconds\", or None for off."
+        ) from None
+
+
+def _storage(uri: str) -> Storage:
+    # A storage that hangs must not hold payments up.
+    patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if "redis" in uri else {}
+    try:
+        return storage_from_string(uri, wrap_exceptions=True, **patience)  # type: ignore[return-value]
+    except (LimitsConfigurationError, ValueError, AssertionError, TypeError) as error:
+        kind = type(error).__name__
+    raise ConfigurationError(
+        f"'WEPAY_THROTTLE_STORAGE' can't be used ({kind}): give a URI of the limits library such"
+        ' as "redis://localhost:6379/0" or "memory://", and install Flask-WePay[redis] for Redis.'
+    )
