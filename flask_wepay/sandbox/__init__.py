@@ -1,0 +1,25 @@
+"""A WePay to run against: the v2 API, its pages, and strings to pull in tests.
+
+It imports nothing of the extension, so that each can contradict the other.
+"""
+
+from .answers import ANSWERS, Refused
+from .faults import Hold
+from .ipns import IPN
+from .log import Exchange
+from .sandbox import DEFAULT_URL, AuthorizeRefused, Sandbox, create_app
+from .world import Clock, World
+
+__all__ = [
+    "ANSWERS",
+    "DEFAULT_URL",
+    "IPN",
+    "AuthorizeRefused",
+    "Clock",
+    "Exchange",
+    "Hold",
+    "Refused",
+    "Sandbox",
+    "World",
+    "create_app",
+]

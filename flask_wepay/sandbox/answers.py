@@ -1,0 +1,263 @@
+"""What WePay answers when it refuses: one table, with how each line is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal["documented", "seen", "guessed"]
+
+#: The first Api-Version whose errors carry ``details`` and ``documentation_url``.
+DETAILED_SINCE = "2018-08-29"
+
+DOCUMENTATION_URL = "https://developer.wepay.com/api/general/errors"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line of the error table.
+
+    ``source`` tells how the text is known, ``status_source`` how the HTTP status is.
+    """
+
+    error_code: int
+    meaning: str
+    status: int
+    error: str
+    error_description: str
+    source: Source
+    status_source: Source = "guessed"
+
+
+class Refused(Exception):
+    """Stop a call and answer it with an error.
+
+    :param error_code: a key of :data:`ANSWERS`.
+    :param description: replaces the table's text.
+    :param error: replaces the table's category.
+    :param status: replaces the table's HTTP status.
+    """
+
+    def __init__(
+        self,
+        error_code: int,
+        description: str | None = None,
+        *,
+        error: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        known = ANSWERS[error_code]
+        self.error_code = error_code
+        self.description = known.error_description if description is None else description
+        self.error = error or known.error
+        self.status = status or known.status
+        super().__init__(f"{self.error_code} {self.error}: {self.description}")
+
+    def body(self, api_version: str = DETAILED_SINCE) -> dict[str, object]:
+        """Give the JSON object as the given Api-Version spells it."""
+        answer: dict[str, object] = {
+            "error": self.error,
+            "error_description": self.description,
+            "error_code": self.error_code,
+        }
+        if api_version >= DETAILED_SINCE:
+            answer |= {"details": [], "documentation_url": DOCUMENTATION_URL}
+        return answer
+
+
+#: Every refusal the sandbox knows, by error_code.
+ANSWERS: dict[int, Answer] = {
+    answer.error_code: answer
+    for answer in (
+        Answer(
+            1001,
+            "no such call",
+            501,
+            "invalid_request",
+            "that is not a recognized WePay API call",
+            "seen",
+            "seen",
+        ),
+        Answer(
+            1002,
+            "a header is missing or garbled",
+            401,
+            "access_denied",
+            "could not parse authorization header, a valid access_token is required",
+            "seen",
+        ),
+        Answer(
+            1003,
+            "a parameter has a bad value",
+            400,
+            "invalid_request",
+            "invalid parameter",
+            "seen",
+            "seen",
+        ),
+        Answer(
+            1004,
+            "a parameter is missing",
+            400,
+            "invalid_request",
+            "a required parameter is missing",
+            "seen",
+            "seen",
+        ),
+        Answer(
+            1005,
+            "the body is not a JSON object",
+            400,
+            "invalid_request",
+            "could not parse the request body, a JSON object is required",
+            "guessed",
+        ),
+        Answer(
+            1006,
+            "could not authenticate",
+            401,
+            "access_denied",
+            "a valid access_token is required",
+            "seen",
+        ),
+        Answer(
+            1007,
+            "throttled",
+            429,
+            "throttle_exceeded",
+            "too many API calls, retry later",
+            "documented",
+        ),
+        Answer(
+            1008,
+            "a fault of WePay's own",
+            500,
+            "processing_error",
+            "an unknown error occurred",
+            "guessed",
+            "documented",
+        ),
+        Answer(
+            1009,
+            "an error that may be shown to the user",
+            400,
+            "processing_error",
+            "this can't be done right now",
+            "guessed",
+        ),
+        Answer(
+            1010,
+            "not permitted",
+            403,
+            "access_denied",
+            "you do not have permission to do that",
+            "guessed",
+        ),
+        Answer(
+            1011,
+            "the access_token was revoked",
+            401,
+            "access_denied",
+            "this access_token has been revoked",
+            "seen",
+        ),
+        Answer(
+            1012,
+            "the code has expired",
+            400,
+            "invalid_request",
+            "the code has expired",
+            "seen",
+        ),
+        Answer(
+            1013,
+            "the code was made for another client_id",
+            400,
+            "invalid_client",
+            "the client_id does not match the code",
+            "guessed",
+        ),
+        Answer(
+            1014,
+            "the address is not on the application's whitelist",
+            403,
+            "access_denied",
+            "your IP address is not on the application's whitelist",
+            "guessed",
+        ),
+        Answer(
+            1015,
+            "no such API version",
+            400,
+            "invalid_request",
+            "invalid API version",
+            "guessed",
+        ),
+        Answer(
+            1016,
+            "an API version that is not for this application",
+            400,
+            "invalid_request",
+            "this API version is not available to your application",
+            "guessed",
+        ),
+        Answer(
+            3001,
+            "no such account of this user",
+            400,
+            "invalid_request",
+            "the account does not exist",
+            "guessed",
+        ),
+        Answer(
+            3002,
+            "the account is in a wrong state",
+            400,
+            "processing_error",
+            "the account can't do that in its state",
+            "guessed",
+        ),
+        Answer(
+            4001,
+            "no such checkout of this user",
+            400,
+            "invalid_request",
+            "the checkout does not exist",
+            "guessed",
+        ),
+        Answer(
+            4002,
+            "the checkout is in a wrong state",
+            400,
+            "processing_error",
+            "the checkout can't do that in its state",
+            "guessed",
+        ),
+        Answer(
+            7001,
+            "no such user",
+            400,
+            "invalid_request",
+            "the user does not exist",
+            "guessed",
+            "seen",
+        ),
+        Answer(
+            7002,
+            "the user is in a wrong state",
+            400,
+            "processing_error",
+            "the user can't do that in this state",
+            "guessed",
+            "seen",
+        ),
+        Answer(
+            7003,
+            "the user was deleted",
+            400,
+            "access_denied",
+            "the user has been deleted",
+            "guessed",
+        ),
+    )
+}

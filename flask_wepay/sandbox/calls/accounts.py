@@ -1,0 +1,115 @@
+"""The /account calls.
+
+See https://developer.wepay.com/api/api-calls/account.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..answers import Refused
+from ..arguments import MAX_URI, Argument, choice, integer, mapping, text, texts, uri
+from ..objects import Account
+from .registry import Context, call
+from .shown import show_account
+
+_ACCOUNT_ID = Argument("account_id", integer, required=True)
+_CHANGEABLE = (
+    Argument("reference_id", text(255)),
+    Argument("image_uri", uri),
+    Argument("gaq_domains", texts),
+    Argument("theme_object", mapping),
+    Argument("callback_uri", text(MAX_URI)),
+    Argument("country_options", mapping),
+    Argument("rbits", mapping),
+)
+
+
+@call("account", _ACCOUNT_ID, permission="manage_accounts")
+def look_up_account(context: Context, arguments: dict[str, Any]) -> object:
+    """Show one account of the token's user."""
+    return show_account(account_of(context, arguments["account_id"]))
+
+
+@call(
+    "account/find",
+    Argument("name", text(255)),
+    Argument("reference_id", text(255)),
+    Argument("sort_order", choice("ASC", "DESC")),
+    permission="manage_accounts",
+)
+def find_accounts(context: Context, arguments: dict[str, Any]) -> object:
+    """List the accounts of the token's user, newest first, as a bare array."""
+    found = [
+        account
+        for account in context.world.ledger.accounts_of(context.token)
+        if arguments.get("name") in (None, account.name)
+        and arguments.get("reference_id") in (None, account.reference_id)
+    ]
+    newest_first = arguments.get("sort_order", "DESC") == "DESC"
+    found.sort(key=lambda account: account.account_id, reverse=newest_first)
+    return [show_account(account) for account in found]
+
+
+@call(
+    "account/create",
+    Argument("name", text(255), required=True),
+    Argument("description", text(65535), required=True),
+    Argument("type", choice("personal", "business", "nonprofit")),
+    Argument("mcc", integer),
+    Argument("country", choice("US", "CA", "GB")),
+    Argument("currencies", texts),
+    Argument("fee_schedule_slot", integer),
+    *_CHANGEABLE,
+    permission="manage_accounts",
+)
+def create_account(context: Context, arguments: dict[str, Any]) -> object:
+    """Open a payment account for the token's user."""
+    _check_account(context, arguments)
+    kept = _kept(arguments, "name", "description", "type", "country", "currencies")
+    account = context.world.ledger.add_account(context.token, **kept)
+    return show_account(account)
+
+
+@call(
+    "account/modify",
+    _ACCOUNT_ID,
+    Argument("name", text(255)),
+    Argument("description", text(65535)),
+    *_CHANGEABLE,
+    permission="manage_accounts",
+)
+def modify_account(context: Context, arguments: dict[str, Any]) -> object:
+    """Change an account of the token's user."""
+    account = account_of(context, arguments["account_id"])
+    _check_account(context, arguments)
+    for name, value in _kept(arguments, "name", "description").items():
+        setattr(account, name, value)
+    return show_account(account)
+
+
+def account_of(context: Context, account_id: int) -> Account:
+    """Find an account that the token may see."""
+    for account in context.world.ledger.accounts_of(context.token):
+        if account.account_id == account_id:
+            return account
+    raise Refused(3001)
+
+
+def _kept(arguments: dict[str, Any], *names: str) -> dict[str, Any]:
+    stored = (*names, "reference_id", "image_uri", "gaq_domains", "callback_uri")
+    return {name: arguments[name] for name in stored if name in arguments}
+
+
+def _check_account(context: Context, arguments: dict[str, Any]) -> None:
+    # WePay forbids its own name in an account's, against phishing.
+    if "wepay" in arguments.get("name", "").lower():
+        raise Refused(1003, "name parameter must not contain the word wepay")
+    reference_id = arguments.get("reference_id")
+    for account in context.world.ledger.accounts_of(context.token):
+        if (
+            reference_id is not None
+            and account.reference_id == reference_id
+            and account.account_id != arguments.get("account_id")
+        ):
+            raise Refused(1003, "reference_id parameter must be unique")

@@ -1,0 +1,126 @@
+"""The token call and the checks of the authorize page.
+
+https://developer.wepay.com/api/api-calls/oauth2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..answers import Refused
+from ..arguments import MAX_URI, Argument, redirect_uri_problem, text, uri
+from ..objects import SCOPES, Application, Token
+from ..world import World
+from .registry import Context, call
+
+AUTHORIZE_ARGUMENTS = frozenset(
+    {
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "user_name",
+        "user_email",
+        "user_country",
+    }
+)
+COUNTRIES = ("US", "CA")
+
+
+@dataclass
+class AuthorizeRequest:
+    """What the browser brought to the authorize page."""
+
+    application: Application | None = None
+    redirect_uri: str = ""
+    state: str | None = None
+    user_name: str = ""
+    user_email: str = ""
+    user_country: str = "US"
+    #: What is wrong with it; with anything here nobody is sent back anywhere.
+    problems: list[str] = field(default_factory=list)
+
+
+def read_authorize_request(world: World, query: Sequence[tuple[str, str]]) -> AuthorizeRequest:
+    """Check the arguments of ``/oauth2/authorize`` against the specification."""
+    arguments = dict(query)
+    request = AuthorizeRequest(
+        redirect_uri=arguments.get("redirect_uri", ""),
+        state=arguments.get("state"),
+        user_name=arguments.get("user_name", ""),
+        user_email=arguments.get("user_email", ""),
+        user_country=arguments.get("user_country", "US"),
+    )
+    problems = request.problems
+    problems += [f"{name} is not an argument" for name in arguments.keys() - AUTHORIZE_ARGUMENTS]
+    if len(arguments) != len(query):
+        problems.append("an argument was given twice")
+    for name in ("client_id", "redirect_uri", "scope"):
+        if not arguments.get(name):
+            problems.append(f"{name} parameter is required")
+    request.application = _application(world, arguments.get("client_id", ""), problems)
+    if request.application and request.redirect_uri:
+        problem = redirect_uri_problem(request.redirect_uri, request.application)
+        if problem:
+            problems.append(f"redirect_uri {problem}")
+    if arguments.get("scope"):
+        problems += scope_problems(arguments["scope"])
+    if request.user_country not in COUNTRIES:
+        problems.append("user_country must be US or CA")
+    return request
+
+
+def _application(world: World, client_id: str, problems: list[str]) -> Application | None:
+    if not client_id:
+        return None
+    if not (client_id.isascii() and client_id.isdigit()):
+        problems.append("client_id must be an integer")
+        return None
+    try:
+        return world.application(int(client_id))
+    except Refused as refusal:
+        problems.append(refusal.description)
+        return None
+
+
+def scope_problems(scope: str) -> list[str]:
+    """Want all the permissions, separated by commas and by nothing else."""
+    if any(character.isspace() for character in scope):
+        return ["scope is separated by commas, not by spaces"]
+    given = scope.split(",")
+    problems = [f"scope has an unknown permission: {name}" for name in {*given} - {*SCOPES}]
+    problems += [f"scope lacks {name}" for name in SCOPES if name not in given]
+    if len(given) != len(set(given)):
+        problems.append("scope names a permission twice")
+    return problems
+
+
+@call(
+    "oauth2/token",
+    Argument("redirect_uri", uri, required=True),
+    Argument("code", text(255), required=True),
+    Argument("callback_uri", text(MAX_URI)),
+)
+def exchange_code(context: Context, arguments: dict[str, Any]) -> object:
+    """Trade a code for an access token."""
+    token = context.world.exchange(
+        context.application.client_id,
+        arguments["code"],
+        arguments["redirect_uri"],
+        arguments.get("callback_uri"),
+    )
+    return token_answer(context.world, token)
+
+
+def token_answer(world: World, token: Token) -> dict[str, object]:
+    """Show a new token as WePay does."""
+    answer: dict[str, object] = {
+        "user_id": token.user_id,
+        "access_token": token.access_token,
+        "token_type": "BEARER",
+    }
+    if world.expires_in != "absent":
+        answer["expires_in"] = token.expires_in
+    return answer

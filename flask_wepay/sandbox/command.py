@@ -1,0 +1,43 @@
+"""The command that runs the sandbox."""
+
+from __future__ import annotations
+
+import errno
+
+import click
+
+from .server import HOST, LiveSandbox
+from .world import CLIENT_ID, CLIENT_SECRET, World
+
+DEFAULT_PORT = 8010
+
+
+@click.command("sandbox")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the loopback interface; 0 is any free one.",
+)
+@click.option("--throttle", is_flag=True, help="Refuse more than 30 calls in 10 s.")
+@click.option("--production", is_flag=True, help="Give tokens that begin with PRODUCTION_.")
+def sandbox_command(port: int, throttle: bool, production: bool) -> None:
+    """Run a WePay of your own: no account, no network, no real money."""
+    world = World(environment="production" if production else "stage")
+    world.throttled = throttle
+    sandbox = LiveSandbox(world, port=port, delivers=True)
+    try:
+        sandbox.start()
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error}"
+        raise click.ClickException(f"Port {port} of {HOST} {reason}. Try --port.") from error
+    click.echo(f"The WePay sandbox is at {sandbox.url}")
+    click.echo(f"Its application: client_id {CLIENT_ID}, client_secret {CLIENT_SECRET}")
+    click.echo("Stop it with Ctrl-C.")
+    try:
+        sandbox.wait()
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+    finally:
+        sandbox.stop()

@@ -1,0 +1,179 @@
+"""What a test wants to go wrong: scripted answers, delays, drops and holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from threading import Event, Lock
+from types import TracebackType
+from typing import Any, Literal
+
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response
+
+When = Literal["before", "after"]
+
+#: Seconds that a held request waits before it gives up, so that no test hangs.
+HOLD_LIMIT = 60.0
+
+
+class Dropped(ConnectionAbortedError):
+    """The connection was cut on purpose, without an answer."""
+
+
+@dataclass
+class Fault:
+    """What to do to one request instead of, or besides, answering it."""
+
+    #: The answer to give, None for the sandbox's own.
+    answer: Response | None = None
+    #: Whether the work is done although another answer is given.
+    work: bool = True
+    #: Seconds to wait before the answer is given.
+    delay: float = 0.0
+    #: Cut the connection before or after the work.
+    drop: When | None = None
+
+
+@dataclass
+class Hold:
+    """A request that is stopped on its way until it is released.
+
+    As a context manager it releases at the end, whatever happens.
+    """
+
+    call: str
+    when: When
+    #: Tells holds apart where they are spoken of over HTTP.
+    number: int = 0
+    #: Set once a request is held.
+    arrived: Event = field(default_factory=Event)
+    _released: Event = field(default_factory=Event)
+
+    def wait(self, timeout: float = 10.0) -> None:
+        """Wait until a request is held; fail after `timeout` seconds."""
+        if not self.arrived.wait(timeout):
+            raise TimeoutError(f"No request to {self.call!r} came within {timeout} s.")
+
+    def release(self) -> None:
+        """Let the request go on."""
+        self._released.set()
+
+    def stop_here(self) -> None:
+        """Say that a request has arrived and keep it until it is released."""
+        self.arrived.set()
+        if not self._released.wait(HOLD_LIMIT):
+            raise TimeoutError(f"The request to {self.call!r} was never released.")
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Faults:
+    """The faults and holds that are waiting for their requests, in order."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._faults: list[tuple[str, Fault]] = []
+        self._holds: list[Hold] = []
+        self._held: list[Hold] = []
+        self._numbers = count(1)
+
+    def add(self, call: str, fault: Fault, times: int = 1) -> None:
+        """Keep a fault for the next requests to a call; "*" is any call."""
+        with self._lock:
+            self._faults += [(call.strip("/"), fault)] * times
+
+    def take(self, call: str) -> Fault:
+        """Give the fault for this request, which may be none at all."""
+        with self._lock:
+            for entry in self._faults:
+                if entry[0] in {call, "*"}:
+                    self._faults.remove(entry)
+                    return entry[1]
+        return Fault()
+
+    def hold(self, call: str, when: When) -> Hold:
+        """Keep a hold for the next request to a call that no other hold takes."""
+        with self._lock:
+            hold = Hold(call.strip("/"), when, next(self._numbers))
+            self._holds.append(hold)
+            return hold
+
+    def take_holds(self, call: str) -> dict[When, Hold]:
+        """Give the holds for this request, at most one before and one after its work."""
+        taken: dict[When, Hold] = {}
+        with self._lock:
+            for hold in list(self._holds):
+                if hold.call == call and hold.when not in taken:
+                    taken[hold.when] = hold
+                    self._holds.remove(hold)
+                    self._held.append(hold)
+        return taken
+
+    def find_hold(self, number: int) -> Hold:
+        """Find a hold again, or raise :exc:`LookupError`."""
+        with self._lock:
+            for hold in self._holds + self._held:
+                if hold.number == number:
+                    return hold
+        raise LookupError(f"There is no hold {number}.")
+
+    def clear(self) -> None:
+        """Forget what is still waiting and let every held request go."""
+        with self._lock:
+            self._faults.clear()
+            for hold in self._holds + self._held:
+                hold.release()
+            self._holds.clear()
+            self._held.clear()
+
+
+def make_answer(
+    status: int, body: object, headers: Mapping[str, str | None] | None = None
+) -> Response:
+    """Make an HTTP answer: bytes, text, chunks of bytes, or an object sent as JSON.
+
+    A header of None is left out, even one that would be there by itself.
+    """
+    content: bytes | Iterable[bytes]
+    content_type = "text/plain; charset=utf-8"
+    if isinstance(body, bytes):
+        content = body
+    elif isinstance(body, str):
+        content = body.encode()
+    elif isinstance(body, Iterable) and not isinstance(body, dict | list):
+        content = body
+    else:
+        content, content_type = json.dumps(body).encode(), "application/json"
+    response = RawResponse(content, status, content_type=content_type)
+    for name, value in (headers or {}).items():
+        response.replaced[name] = value
+    return response
+
+
+class RawResponse(Response):
+    """An answer whose headers are exactly the given ones, however wrong."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.replaced: dict[str, str | None] = {}
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        """Put the given headers in place at the very last moment."""
+        headers = super().get_wsgi_headers(environ)
+        for name, value in self.replaced.items():
+            headers.remove(name)
+            if value is not None:
+                headers.add(name, value)
+        return headers

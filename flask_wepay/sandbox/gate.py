@@ -1,0 +1,143 @@
+"""The gate that every API request goes through: the log, the faults and the holds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_input_stream
+
+from .faults import Dropped, Fault, Faults
+from .log import Exchange, Log
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class TimedOut(TimeoutError):
+    """The client, which has no socket to do it, would have stopped waiting by now."""
+
+
+@dataclass
+class Waiting:
+    """How long a client without a socket would wait, in seconds; None is for ever."""
+
+    #: For each part of the answer.
+    each: float | None = None
+    #: For all that is left of it.
+    left: float | None = None
+
+    def through(self, seconds: float) -> None:
+        """Wait so long, without doing it, or raise :exc:`TimedOut`."""
+        for limit in (self.each, self.left):
+            if limit is not None and seconds >= limit:
+                raise TimedOut(f"no answer within {limit} s")
+        if self.left is not None:
+            self.left -= seconds
+
+
+class Patience:
+    """How a delay passes: for real, or at once where the client says how long it waits."""
+
+    def __init__(self, move: Callable[[float], None]) -> None:
+        self._move = move
+        self._thread = threading.local()
+
+    @contextmanager
+    def of(self, waiting: Waiting) -> Iterator[None]:
+        """Let no real time pass in this thread, but the client's patience."""
+        self._thread.waiting = waiting
+        try:
+            yield
+        finally:
+            self._thread.waiting = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait; or, where that is not for real, move the clock or raise :exc:`TimedOut`."""
+        waiting: Waiting | None = getattr(self._thread, "waiting", None)
+        if waiting is None:
+            time.sleep(seconds)
+        elif seconds:
+            waiting.through(seconds)
+            self._move(seconds)
+
+    def drip(self, chunks: Iterable[bytes], pause: float) -> Iterator[bytes]:
+        """Give chunks of a body, each after a pause in seconds."""
+        for chunk in chunks:
+            self.wait(pause)
+            yield chunk
+
+
+class Gate:
+    """WSGI middleware around the sandbox's application."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        log: Log,
+        faults: Faults,
+        clock: Callable[[], float],
+        patience: Patience,
+    ) -> None:
+        self._app = app
+        self._log = log
+        self._faults = faults
+        self._clock = clock
+        self._patience = patience
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request; a dropped one raises :exc:`Dropped`, which ends the connection."""
+        if not environ["PATH_INFO"].startswith("/v2/"):
+            return self._app(environ, start_response)
+        exchange = self._note(environ)
+        environ["wepay_sandbox.exchange"] = exchange
+        fault = self._faults.take(exchange.call)
+        # Only an answer of our own leaves the connection as the next request needs it.
+        environ["wepay_sandbox.keep_alive"] = fault.answer is None
+        holds = self._faults.take_holds(exchange.call)
+        if "before" in holds:
+            holds["before"].stop_here()
+        response = self._respond(environ, exchange, fault)
+        if "after" in holds:
+            holds["after"].stop_here()
+        self._patience.wait(fault.delay)
+        return response(environ, start_response)
+
+    def _note(self, environ: WSGIEnvironment) -> Exchange:
+        body = get_input_stream(environ).read()
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        return self._log.add(
+            at=self._clock(),
+            method=environ["REQUEST_METHOD"],
+            path=environ["PATH_INFO"],
+            query=environ.get("QUERY_STRING", ""),
+            headers={name.lower(): value for name, value in EnvironHeaders(environ)},
+            body=body,
+        )
+
+    def _respond(self, environ: WSGIEnvironment, exchange: Exchange, fault: Fault) -> Response:
+        if fault.drop == "before":
+            exchange.problems.append("dropped before the work, as scripted")
+            raise Dropped("dropped before the work")
+        response = fault.answer
+        if response is None or fault.work:
+            done = Response.from_app(self._app, environ, buffered=True)
+            response = response or done
+        if fault.drop == "after":
+            exchange.problems.append("dropped after the work, as scripted")
+            raise Dropped("dropped after the work")
+        exchange.status = response.status_code
+        if fault.answer is not None:
+            exchange.problems.append("answered as scripted")
+        if response.is_sequence:
+            exchange.answer = response.get_data()
+        return response

@@ -1,0 +1,133 @@
+"""Instant payment notifications: the queue and WePay's patience with receivers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from threading import RLock
+
+import requests
+
+#: Seconds from a failed delivery to the next one: 15 min, 30 min, 1 h, 6 h, 12 h, 24 h.
+#: https://developer.wepay.com/docs/articles/ipn
+RETRIES = (900, 1800, 3600, 21600, 43200, 86400)
+
+#: Sends the fields to the address as a form and gives the HTTP status.
+Post = Callable[[str, Mapping[str, str]], int]
+
+
+@dataclass
+class Attempt:
+    """One delivery that was tried."""
+
+    at: float
+    #: The HTTP status, or None where no answer came.
+    status: int | None
+    problem: str = ""
+
+
+@dataclass
+class IPN:
+    """A notification: it says of which object, never what happened to it."""
+
+    ipn_id: int
+    callback_uri: str
+    fields: dict[str, str]
+    created_at: float
+    #: When it is to be delivered next, None once it is over.
+    due_at: float | None
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def delivered(self) -> bool:
+        """Tell whether a receiver said HTTP 200."""
+        return bool(self.attempts) and self.attempts[-1].status == 200
+
+    @property
+    def state(self) -> str:
+        """Say where it stands: waiting, retrying, delivered or given up."""
+        if self.delivered:
+            return "delivered"
+        if self.due_at is None:
+            return "given up"
+        return "retrying" if self.attempts else "waiting"
+
+
+class IPNQueue:
+    """The notifications of a world, oldest first."""
+
+    def __init__(self, clock: Callable[[], float], lock: RLock) -> None:
+        self._clock = clock
+        self._lock = lock
+        self._ids = count(1)
+        self._ipns: list[IPN] = []
+
+    def add(self, callback_uri: str, **fields: object) -> IPN:
+        """Queue one for delivery at once."""
+        with self._lock:
+            now = self._clock()
+            texts = {name: str(value) for name, value in fields.items()}
+            ipn = IPN(next(self._ids), callback_uri, texts, now, now)
+            self._ipns.append(ipn)
+            return ipn
+
+    def all(self) -> list[IPN]:
+        """List every notification there was."""
+        with self._lock:
+            return list(self._ipns)
+
+    def due(self) -> list[IPN]:
+        """List those whose time has come."""
+        with self._lock:
+            now = self._clock()
+            return [ipn for ipn in self._ipns if ipn.due_at is not None and ipn.due_at <= now]
+
+    def get(self, ipn_id: int) -> IPN:
+        """Find one, or raise :exc:`LookupError`."""
+        with self._lock:
+            for ipn in self._ipns:
+                if ipn.ipn_id == ipn_id:
+                    return ipn
+        raise LookupError(f"There is no IPN {ipn_id}.")
+
+    def fail(self, ipn: IPN) -> None:
+        """Pretend that the receiver answered with an error."""
+        self._note(ipn, 500, "failed by hand")
+
+    def replay(self, ipn: IPN) -> IPN:
+        """Queue the same notification once more, as a duplicate."""
+        return self.add(ipn.callback_uri, **ipn.fields)
+
+    def deliver(self, ipn: IPN, post: Post | None = None) -> Attempt:
+        """Send it now, and note what came of it."""
+        try:
+            status = (post or post_over_http)(ipn.callback_uri, ipn.fields)
+        except (requests.RequestException, OSError) as error:
+            return self._note(ipn, None, type(error).__name__)
+        return self._note(ipn, status, "" if status == 200 else f"HTTP {status}")
+
+    def deliver_due(self, post: Post | None = None) -> list[IPN]:
+        """Send all whose time has come, oldest first, and give them."""
+        due = self.due()
+        for ipn in due:
+            self.deliver(ipn, post)
+        return due
+
+    def _note(self, ipn: IPN, status: int | None, problem: str) -> Attempt:
+        with self._lock:
+            attempt = Attempt(self._clock(), status, problem)
+            ipn.attempts.append(attempt)
+            failures = len(ipn.attempts)
+            over = status == 200 or failures > len(RETRIES)
+            ipn.due_at = None if over else attempt.at + RETRIES[failures - 1]
+            return attempt
+
+
+def post_over_http(callback_uri: str, fields: Mapping[str, str]) -> int:
+    """Send a form over the network and give the HTTP status; a redirect is not followed."""
+    with requests.Session() as session:
+        # Neither a proxy nor netrc of the developer's machine has a say in this.
+        session.trust_env = False
+        answer = session.post(callback_uri, data=fields, timeout=10, allow_redirects=False)
+        return answer.status_code

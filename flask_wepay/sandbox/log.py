@@ -1,0 +1,98 @@
+"""What was asked of the sandbox and what it answered."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qsl
+
+#: How many exchanges are kept.
+KEPT = 1000
+
+
+@dataclass
+class Exchange:
+    """One request and its answer."""
+
+    number: int
+    #: Seconds since 1970, by the sandbox's clock.
+    at: float
+    method: str
+    path: str
+    query: str
+    #: The names are in lower case.
+    headers: Mapping[str, str]
+    #: The body's bytes as they came.
+    body: bytes
+    #: The HTTP status of the answer, None while there is none and where it was dropped.
+    status: int | None = None
+    answer: bytes = b""
+    #: What was wrong with the request, or done to it on purpose.
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def call(self) -> str:
+        """Name the call: "user", "oauth2/token", "oauth2/authorize"."""
+        return self.path.removeprefix("/v2/").rstrip("/")
+
+    @property
+    def json(self) -> Any:
+        """Decode the body, None where it is no JSON."""
+        return _decode(self.body)
+
+    @property
+    def answer_json(self) -> Any:
+        """Decode the answer, None where it is no JSON."""
+        return _decode(self.answer)
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Give the query's arguments."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+class Log:
+    """The latest exchanges, oldest first."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._numbers = count(1)
+        self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
+
+    def add(self, **details: Any) -> Exchange:
+        """Note a request at its arrival; the answer is filled in later."""
+        with self._lock:
+            exchange = Exchange(next(self._numbers), **details)
+            self._exchanges.append(exchange)
+            return exchange
+
+    def clear(self) -> None:
+        """Forget everything so far."""
+        with self._lock:
+            self._exchanges.clear()
+
+    def __iter__(self) -> Iterator[Exchange]:
+        with self._lock:
+            return iter(list(self._exchanges))
+
+    def __len__(self) -> int:
+        return len(self._exchanges)
+
+    def __getitem__(self, index: int) -> Exchange:
+        return list(self)[index]
+
+    def of(self, call: str) -> list[Exchange]:
+        """List the exchanges of one call, such as "user"."""
+        return [exchange for exchange in self if exchange.call == call.strip("/")]

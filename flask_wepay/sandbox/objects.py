@@ -1,0 +1,153 @@
+"""The things a world is made of, as plain records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+#: The permissions of every access token; choosing among them is no longer supported.
+SCOPES = ("manage_accounts", "collect_payments", "view_user", "preapprove_payments", "send_money")
+
+#: Seconds that a code lives.
+CODE_LIFETIME = 600
+
+#: Seconds that an unpaid checkout lives.
+CHECKOUT_LIFETIME = 1800
+
+Environment = Literal["stage", "production"]
+
+
+@dataclass
+class Application:
+    """An application on WePay's dashboard."""
+
+    client_id: int
+    client_secret: str
+    name: str = "Sandbox application"
+    #: The version that holds without an ``Api-Version`` header.
+    api_version: str = "2019-04-03"
+    #: Hosts that a redirect_uri may have; None is any.
+    hosts: tuple[str, ...] | None = None
+    state: Literal["active", "disabled", "deleted"] = "active"
+    status: str = "approved"
+    theme_object: dict[str, Any] | None = None
+    gaq_domains: list[str] = field(default_factory=list)
+
+
+@dataclass
+class User:
+    """Somebody with a registration at WePay."""
+
+    user_id: int
+    email: str
+    first_name: str
+    last_name: str
+    country: str = "US"
+    state: Literal["pending", "registered", "deleted"] = "registered"
+
+    @property
+    def user_name(self) -> str:
+        """Join the names as ``/user`` shows them."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass
+class Code:
+    """What the browser carries back from the authorize page, good for one exchange."""
+
+    code: str
+    client_id: int
+    user_id: int
+    redirect_uri: str
+    expires_at: float
+    used: bool = False
+
+
+@dataclass
+class Token:
+    """An access token of one application for one user."""
+
+    access_token: str
+    client_id: int
+    user_id: int
+    issued_at: float
+    scope: tuple[str, ...] = SCOPES
+    #: Seconds, None for ever.
+    expires_in: int | None = None
+    callback_uri: str | None = None
+    revoked_at: float | None = None
+    #: Why it was revoked: "user", "replaced" or "deleted".
+    reason: str | None = None
+
+    @property
+    def abbreviated(self) -> str:
+        """Show enough to tell tokens apart and too little to use one."""
+        return f"{self.access_token[:12]}…{self.access_token[-4:]}"
+
+
+@dataclass
+class Account:
+    """A payment account of a user."""
+
+    account_id: int
+    client_id: int
+    owner_user_id: int
+    name: str
+    description: str
+    create_time: int
+    type: str = "personal"
+    reference_id: str | None = None
+    state: str = "action_required"
+    country: str = "US"
+    currencies: list[str] = field(default_factory=lambda: ["USD"])
+    image_uri: str | None = None
+    gaq_domains: list[str] = field(default_factory=list)
+    callback_uri: str | None = None
+
+
+@dataclass
+class Checkout:
+    """A payment to an account."""
+
+    checkout_id: int
+    client_id: int
+    account_id: int
+    short_description: str
+    type: str
+    currency: str
+    amount: Decimal
+    create_time: int
+    state: str = "new"
+    long_description: str | None = None
+    reference_id: str | None = None
+    unique_id: str | None = None
+    callback_uri: str | None = None
+    delivery_type: str | None = None
+    auto_release: bool = True
+    app_fee: Decimal = Decimal(0)
+    fee_payer: str = "payer"
+    hosted_checkout: dict[str, Any] | None = None
+    payment_method: dict[str, Any] | None = None
+    payer_name: str | None = None
+    payer_email: str | None = None
+    amount_refunded: Decimal = Decimal(0)
+    refund_reason: str | None = None
+    cancel_reason: str | None = None
+    #: The arguments it was made with, to tell a repetition from a clash of ``unique_id``.
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def processing_fee(self) -> Decimal:
+        """Charge 2.9 % and 30 cents once somebody has paid."""
+        if self.state in {"new", "expired", "cancelled", "failed"}:
+            return Decimal(0)
+        return (self.amount * Decimal("0.029") + Decimal("0.30")).quantize(Decimal("0.01"))
+
+    @property
+    def gross(self) -> Decimal:
+        """Add the fees to the amount where the payer bears them."""
+        if not self.processing_fee:
+            return Decimal(0)
+        fees = self.processing_fee + self.app_fee
+        return self.amount + fees if self.fee_payer == "payer" else self.amount

@@ -1,0 +1,102 @@
+"""The control panel: what is in the sandbox, what it was asked, and buttons."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response
+
+from .ipns import IPN
+from .sandbox import Sandbox
+from .web import current_sandbox
+
+routes = Blueprint("panel", __name__)
+
+#: How many exchanges the page shows.
+SHOWN = 50
+
+_TOKEN = re.compile(r"((?:STAGE|PRODUCTION)_\w{6})\w{20,}")
+
+Form = MultiDict[str, str]
+
+
+@routes.get("/")
+def index() -> str:
+    """Show everything on one page; ``?live=1`` looks again every few seconds."""
+    sandbox = current_sandbox()
+    world = sandbox.world
+    return render_template(
+        "panel.html",
+        world=world,
+        users=list(world.users.values()),
+        tokens=list(reversed(world.tokens.values())),
+        accounts=list(reversed(world.ledger.accounts.values())),
+        checkouts=list(reversed(world.ledger.all_checkouts())),
+        ipns=list(reversed(sandbox.ipns)),
+        exchanges=list(reversed([*sandbox.log]))[:SHOWN],
+        live="live" in request.args,
+        now=world.clock(),
+    )
+
+
+@routes.post("/panel/<action>")
+def act(action: str) -> Response:
+    """Press a button, and go back to where it was."""
+    if action not in BUTTONS:
+        abort(404)
+    section, press = BUTTONS[action]
+    try:
+        press(current_sandbox(), request.form)
+    except (LookupError, ValueError):
+        abort(404)
+    return redirect(url_for(".index", _anchor=section))
+
+
+@routes.app_template_filter("when")
+def show_time(seconds: float) -> str:
+    """Write a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@routes.app_template_filter("body")
+def show_body(body: bytes) -> str:
+    """Write a body for people, without whole tokens."""
+    text = body.decode(errors="replace")
+    with contextlib.suppress(ValueError):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return abbreviate(text)
+
+
+@routes.app_template_filter("abbreviate")
+def abbreviate(text: str) -> str:
+    """Cut every access token that a text contains."""
+    return _TOKEN.sub(r"\1…", text)
+
+
+def _ipn(sandbox: Sandbox, form: Form) -> IPN:
+    return sandbox.world.ipns.get(int(form["id"]))
+
+
+#: What each button does, and the section of the page that it belongs to.
+BUTTONS: dict[str, tuple[str, Callable[[Sandbox, Form], Any]]] = {
+    "revoke": ("users", lambda sandbox, form: sandbox.revoke(int(form["id"]))),
+    "delete": ("users", lambda sandbox, form: sandbox.delete_user(int(form["id"]))),
+    "expire-codes": ("users", lambda sandbox, form: sandbox.expire_codes()),
+    "verify": ("accounts", lambda sandbox, form: sandbox.verify_account(int(form["id"]))),
+    "move": (
+        "checkouts",
+        lambda sandbox, form: sandbox.pay(int(form["id"]), state=form["state"]),
+    ),
+    "deliver": ("ipns", lambda sandbox, form: sandbox.world.ipns.deliver(_ipn(sandbox, form))),
+    "fail": ("ipns", lambda sandbox, form: sandbox.world.ipns.fail(_ipn(sandbox, form))),
+    "replay": ("ipns", lambda sandbox, form: sandbox.world.ipns.replay(_ipn(sandbox, form))),
+    "move-clock": ("ipns", lambda sandbox, form: sandbox.move_clock(float(form["seconds"]))),
+    "clear-log": ("log", lambda sandbox, form: sandbox.log.clear()),
+}

@@ -1,0 +1,174 @@
+"""The sandbox as a server of its own, on a port of the loopback interface."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from threading import Event, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from .sandbox import Sandbox
+from .world import World
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+HOST = "127.0.0.1"
+
+#: Seconds between two looks at the IPNs that are due.
+DELIVERY_PAUSE = 0.5
+
+
+class _Handler(WSGIRequestHandler):
+    """Serve without a line per request: the control panel has the log, codes and all."""
+
+    # Headers and body go out in two writes, which Nagle would put 40 ms between.
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request and keep the connection where that is safe.
+
+        Werkzeug's own never keeps one: it throws away what else the client has sent.
+        """
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
+            started[:] = [status, headers]
+
+        environ = self.make_environ()
+        try:
+            body = self.server.app(environ, start_response)
+            status, headers = started
+            known_size = any(name.lower() == "content-length" for name, _ in headers)
+            self.close_connection |= not (
+                known_size and environ.get("wepay_sandbox.keep_alive", False)
+            )
+            self._write(status, headers, body)
+        except ConnectionError:
+            # Dropped on purpose, or by a client that would wait no longer.
+            self.close_connection = True
+
+    def _write(self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:
+        code, _, phrase = status.partition(" ")
+        self.send_response(int(code), phrase)
+        for name, value in headers:
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        for chunk in body:
+            self.wfile.write(chunk)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Keep quiet."""
+
+
+class _Server(ThreadedWSGIServer):
+    """A server that knows its connections, to count them and to end them."""
+
+    def __init__(self, listener: socket.socket, app: WSGIApplication) -> None:
+        host, port = listener.getsockname()
+        super().__init__(host, port, app, handler=_Handler, fd=listener.fileno())
+        self.accepted = 0
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.accepted += 1
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def end(self) -> None:
+        """Stop listening, and end the connections that clients keep."""
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._open):
+            # It may have ended by itself in the meantime.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class LiveSandbox(Sandbox):
+    """A sandbox that other processes and browsers can reach, in a thread of this one.
+
+    As a context manager it starts and stops.
+
+    :param port: 0 is any free one.
+    :param delivers: send IPNs by itself as they fall due; otherwise :meth:`deliver_ipns`
+        does it, which is what a test wants.
+    """
+
+    def __init__(
+        self, world: World | None = None, *, port: int = 0, delivers: bool = False
+    ) -> None:
+        super().__init__(world)
+        self._port = port
+        self._delivers = delivers
+        self._server: _Server | None = None
+        self._threads: list[Thread] = []
+        self._stopped = Event()
+
+    def start(self) -> None:
+        """Listen from now on.
+
+        :raises OSError: if the port is taken.
+        """
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HOST, self._port))
+            listener.listen(128)
+            # The same port again after a stop and a start.
+            self._port = listener.getsockname()[1]
+            self._server = _Server(listener, self.app)
+        self.url = f"http://{HOST}:{self._port}"
+        self._stopped.clear()
+        work = [partial(self._server.serve_forever, poll_interval=0.02)]
+        if self._delivers:
+            work.append(partial(self._keep_delivering))
+        self._threads = [Thread(target=target, daemon=True) for target in work]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop listening and let go of every held request; connections are refused then."""
+        self.faults.clear()
+        self._stopped.set()
+        if self._server is not None:
+            self._server.end()
+            self._server = None
+        for thread in self._threads:
+            # A receiver of IPNs that does not answer is no reason to stay.
+            thread.join(timeout=1)
+
+    @property
+    def connections(self) -> int:
+        """Count the connections that were made since the start."""
+        return self._server.accepted if self._server else 0
+
+    def wait(self) -> None:
+        """Wait until somebody stops it."""
+        self._stopped.wait()
+
+    def _keep_delivering(self) -> None:
+        while not self._stopped.wait(DELIVERY_PAUSE):
+            self.deliver_ipns()
+
+    def __enter__(self) -> LiveSandbox:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,245 @@
+"""Requests to the sandbox without a socket: what ``requests`` sends, WSGI answers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPResponse as PlainResponse
+from http.client import RemoteDisconnected
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPHeaderDict
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
+from werkzeug.test import EnvironBuilder
+
+from .faults import Dropped
+from .gate import TimedOut, Waiting
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+    from .sandbox import Sandbox
+
+# Sessions outlive tests, so what they are given looks up the sandbox of the moment here.
+_joined: list[tuple[str, SandboxAdapter]] = []
+
+_send = requests.Session.send
+
+
+@contextmanager
+def join(sandbox: Sandbox) -> Iterator[None]:
+    """Answer every ``requests`` call to ``sandbox.url`` by the sandbox while this lasts.
+
+    requests-mock would do for one request at a time: it lets no two of them run at once,
+    and a held request would keep the one that its test is about from even starting.
+    """
+    entry = (sandbox.url + "/", SandboxAdapter(sandbox))
+    previous = requests.Session.send
+
+    def send(
+        session: requests.Session, request: requests.PreparedRequest, **kwargs: Any
+    ) -> requests.Response:
+        if _adapter_for(request.url) is None:
+            return previous(session, request, **kwargs)
+        # On the instance, so that a subclass with a get_adapter of its own comes here too.
+        vars(session)["get_adapter"] = _Picker(session)
+        return _send(session, request, **kwargs)
+
+    _joined.append(entry)
+    requests.Session.send = send  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        requests.Session.send = previous  # type: ignore[method-assign]
+        _joined.remove(entry)
+
+
+def _adapter_for(url: str | None) -> SandboxAdapter | None:
+    for prefix, adapter in reversed(_joined):
+        if url and f"{url}/".startswith(prefix):
+            return adapter
+    return None
+
+
+class _Picker:
+    """Stand in for a session's ``get_adapter``."""
+
+    def __init__(self, session: requests.Session) -> None:
+        self._session = session
+
+    def __call__(self, url: str) -> BaseAdapter:
+        return _adapter_for(url) or type(self._session).get_adapter(self._session, url)
+
+
+class SandboxAdapter(BaseAdapter):
+    """A transport of ``requests`` that hands each request to a sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__()
+        self._sandbox = sandbox
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Answer as a server would, with the exceptions of a real connection."""
+        url = request.url or ""
+        if self._sandbox.unreachable:
+            refused = NewConnectionError(_NOBODY, "Connection refused")
+            raise requests.ConnectionError(MaxRetryError(_NOBODY, url, refused), request=request)
+        environ = _environ(request)
+        waiting = _waiting(timeout)
+        try:
+            with self._sandbox.patience.of(waiting):
+                status, headers, body = _run(self._sandbox.app, environ)
+        except Dropped:
+            gone = RemoteDisconnected("Remote end closed connection without response")
+            cut = ProtocolError("Connection aborted.", gone)
+            raise requests.ConnectionError(cut, request=request) from None
+        except TimedOut as late:
+            slow = ReadTimeoutError(_NOBODY, url, str(late))
+            raise requests.ReadTimeout(slow, request=request) from None
+        raw = _raw_response(request, status, headers, self._as_read(body, waiting))
+        return HTTPAdapter().build_response(request, raw)
+
+    def _as_read(self, body: Iterable[bytes], waiting: Waiting) -> Iterator[bytes]:
+        chunks = iter(body)
+        while True:
+            with self._sandbox.patience.of(waiting):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    def close(self) -> None:
+        """Keep nothing, so close nothing."""
+
+
+# A pool or connection only gives these exceptions something to name.
+_NOBODY: Any = None
+
+
+def _waiting(timeout: Any) -> Waiting:
+    # As requests takes it: seconds, a pair of them, or urllib3's own.
+    if isinstance(timeout, urllib3.Timeout):
+        timeout = timeout.clone()
+        timeout.start_connect()
+        read = timeout.read_timeout
+        return Waiting(
+            each=read if isinstance(read, int | float) else None,
+            left=timeout.total if isinstance(timeout.total, int | float) else None,
+        )
+    return Waiting(each=timeout[1] if isinstance(timeout, tuple) else timeout)
+
+
+def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
+    body: Any = request.body or b""
+    if isinstance(body, str):
+        body = body.encode()
+    elif not isinstance(body, bytes):
+        body = b"".join(body)
+    parts = urlsplit(request.url or "")
+    builder = EnvironBuilder(
+        method=request.method or "GET",
+        base_url=f"{parts.scheme}://{parts.netloc}/",
+        path=parts.path or "/",
+        query_string=parts.query,
+        headers=list((request.headers or {}).items()),
+        input_stream=io.BytesIO(body),
+    )
+    environ = builder.get_environ()
+    environ["CONTENT_LENGTH"] = str(len(body))
+    # A body that requests would send in chunks is whole here.
+    environ["wsgi.input_terminated"] = True
+    environ["REMOTE_ADDR"] = "127.0.0.1"
+    return environ
+
+
+def _run(
+    app: WSGIApplication, environ: WSGIEnvironment
+) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+    # Werkzeug's run_wsgi_app would read the first chunk before anybody wants it.
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
+        started[:] = [status, headers]
+
+    body = app(environ, start_response)
+    status, headers = started
+    return status, headers, body
+
+
+def _raw_response(
+    request: requests.PreparedRequest,
+    status: str,
+    headers: Iterable[tuple[str, str]],
+    body: Iterable[bytes],
+) -> urllib3.HTTPResponse:
+    """Let http.client read the answer's bytes, so that wrong ones fail as they would."""
+    code, _, phrase = status.partition(" ")
+    lines = [f"HTTP/1.1 {code} {phrase or HTTPStatus(int(code)).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    plain = PlainResponse(_Socket(head, body), method=request.method)  # type: ignore[arg-type]
+    plain.begin()
+    return urllib3.HTTPResponse(
+        body=plain,
+        headers=HTTPHeaderDict(plain.headers.items()),
+        status=plain.status,
+        version=plain.version,
+        reason=plain.reason,
+        preload_content=False,
+        decode_content=False,
+        original_response=plain,
+        request_method=request.method,
+    )
+
+
+class _Socket:
+    """As much of a socket as http.client reads from."""
+
+    def __init__(self, head: bytes, body: Iterable[bytes]) -> None:
+        self._chunks = iter([head])
+        self._body = body
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Open it for reading."""
+
+        def chunks() -> Iterator[bytes]:
+            yield from self._chunks
+            yield from self._body
+
+        return io.BufferedReader(_Stream(chunks()))
+
+
+class _Stream(io.RawIOBase):
+    """A stream over chunks, read only as far as somebody asks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -1,0 +1,75 @@
+"""The sandbox's web application: the API, the pages, the control panel."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
+from werkzeug.datastructures import EnvironHeaders
+
+from . import api
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+
+api_routes = Blueprint("api", __name__)
+
+
+def make_app(sandbox: Sandbox) -> Flask:
+    """Make the Flask application over a sandbox."""
+    from . import authorize_page, control, panel, user_pages
+
+    app = Flask(__name__.rpartition(".")[0], static_folder="static", template_folder="templates")
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.extensions["wepay_sandbox"] = sandbox
+    app.before_request(_refuse_other_sites)
+    app.template_filter("money")(show_money)
+    for routes in (authorize_page.routes, user_pages.routes, panel.routes, control.routes):
+        app.register_blueprint(routes)
+    app.register_blueprint(api_routes)
+    return app
+
+
+def current_sandbox() -> Sandbox:
+    """Give the sandbox that the running application is the face of."""
+    sandbox: Sandbox = current_app.extensions["wepay_sandbox"]
+    return sandbox
+
+
+def note_problems(*problems: str) -> None:
+    """Say in the log what is wrong with the current request."""
+    request.environ["wepay_sandbox.exchange"].problems.extend(problems)
+
+
+def show_money(amount: Decimal, currency: str) -> str:
+    """Write an amount as a payer reads it: $20.50, CA$20.50."""
+    symbol = {"USD": "$", "CAD": "CA$", "GBP": "£"}.get(currency, f"{currency} ")
+    return f"{symbol}{amount:,.2f}"
+
+
+def _refuse_other_sites() -> None:
+    # Browsers say where a form comes from; other sites have no business in the sandbox.
+    origin = request.headers.get("Origin")
+    if request.method == "POST" and origin not in (None, request.host_url.rstrip("/")):
+        abort(403)
+
+
+@api_routes.route("/v2/<path:call>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def api_call(call: str) -> tuple[Response, int]:
+    """Answer an API call."""
+    status, answer = api.answer(
+        current_sandbox().world,
+        api.APIRequest(
+            call=call,
+            method=request.method,
+            query=request.query_string.decode("latin-1"),
+            headers={name.lower(): text for name, text in EnvironHeaders(request.environ)},
+            body=request.get_data(),
+            base_url=request.host_url.rstrip("/"),
+        ),
+    )
+    if status != 200 and isinstance(answer, dict):
+        note_problems(f"{answer['error_code']}: {answer['error_description']}")
+    return jsonify(answer), status

@@ -1,0 +1,265 @@
+"""WePay's state and its rules, in memory: no Flask and no HTTP."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import count
+from threading import RLock
+from typing import Any, Literal
+
+from .answers import Refused
+from .ipns import IPNQueue
+from .ledger import Ledger
+from .objects import (
+    CODE_LIFETIME,
+    SCOPES,
+    Application,
+    Code,
+    Environment,
+    Token,
+    User,
+)
+
+#: The application that every world has, unless it is made empty.
+CLIENT_ID = 12345
+CLIENT_SECRET = "1a2b3c4d5e6f"
+
+#: Calls that an application may make in so many seconds.
+THROTTLE_CALLS, THROTTLE_SECONDS = 30, 10
+
+PREFIXES: dict[Environment, str] = {"stage": "STAGE_", "production": "PRODUCTION_"}
+
+
+class Clock:
+    """Tell the time in seconds since 1970, moved by as much as one likes."""
+
+    def __init__(self, base: Callable[[], float] = time.time) -> None:
+        self._base = base
+        self._moved = 0.0
+
+    def __call__(self) -> float:
+        """Give the time as the world sees it."""
+        return self._base() + self._moved
+
+    def move(self, seconds: float) -> None:
+        """Move the world's time forward, or back with a negative number."""
+        self._moved += seconds
+
+
+class World:
+    """Applications, users and tokens of one WePay environment, and the ledger of payments.
+
+    :param clock: the time in seconds since 1970.
+    :param environment: which prefix its tokens have.
+    :param ready_made: start with the application 12345 and two registered users.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] | None = None,
+        *,
+        environment: Environment = "stage",
+        ready_made: bool = True,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.environment: Environment = environment
+        #: Seconds that tokens live: None is for ever and said so, "absent" is not said.
+        self.expires_in: int | Literal["absent"] | None = None
+        #: Whether 30 calls in 10 s are the most an application may make.
+        self.throttled = False
+        #: Whether an exchange causes an IPN for the tokens it revokes; nobody knows.
+        self.ipn_on_replacement = False
+        #: Whether ``/user`` shows a deleted user, instead of answering 7003.
+        self.shows_deleted_users = False
+        #: One lock for everything: the rules are short and never wait inside it.
+        self.lock = RLock()
+        self.ipns = IPNQueue(self.clock, self.lock)
+        self.applications: dict[int, Application] = {}
+        self.users: dict[int, User] = {}
+        self.codes: dict[str, Code] = {}
+        self.tokens: dict[str, Token] = {}
+        self._ids = count(100001)
+        self.ledger = Ledger(self.clock, self.lock, self.ipns, self._ids)
+        self._calls: dict[int, deque[float]] = {}
+        if ready_made:
+            self.add_application(CLIENT_ID, CLIENT_SECRET)
+            self.add_user("bill@example.com", "Bill Baker")
+            self.add_user("mary@example.com", "Mary Miller")
+
+    # Applications
+
+    def add_application(self, client_id: int, client_secret: str, **details: Any) -> Application:
+        """Register an application; `details` are further fields of :class:`Application`."""
+        with self.lock:
+            application = Application(client_id, client_secret, **details)
+            self.applications[client_id] = application
+            return application
+
+    def application(self, client_id: int, client_secret: str | None = None) -> Application:
+        """Find an active application, and check its secret where one is given."""
+        with self.lock:
+            application = self.applications.get(client_id)
+        if application is None:
+            raise Refused(1003, "invalid client_id parameter", error="invalid_client")
+        if client_secret is not None and client_secret != application.client_secret:
+            raise Refused(1003, "invalid client_secret parameter", error="invalid_client")
+        if application.state != "active":
+            raise Refused(1010, f"the application is {application.state}")
+        return application
+
+    def count_call(self, client_id: int) -> None:
+        """Count a call, and refuse it with 1007 over 30 in 10 s where throttling is on."""
+        with self.lock:
+            calls = self._calls.setdefault(client_id, deque())
+            now = self.clock()
+            while calls and calls[0] <= now - THROTTLE_SECONDS:
+                calls.popleft()
+            if self.throttled and len(calls) >= THROTTLE_CALLS:
+                raise Refused(1007)
+            calls.append(now)
+
+    # Users
+
+    def add_user(
+        self,
+        email: str,
+        name: str = "",
+        *,
+        user_id: int | None = None,
+        country: str = "US",
+        state: Literal["pending", "registered", "deleted"] = "registered",
+    ) -> User:
+        """Register a user; without a name, it is taken from the mail address."""
+        with self.lock:
+            known = self.user_by_email(email)
+            if known is not None:
+                raise ValueError(f"There is a user {email!r} already: {known.user_id}.")
+            if user_id in self.users:
+                raise ValueError(f"There is a user {user_id} already.")
+            first, _, last = (name or email.partition("@")[0].title()).partition(" ")
+            user_id = next(self._ids) if user_id is None else user_id
+            user = User(user_id, email, first, last, country, state)
+            self.users[user_id] = user
+            return user
+
+    def user_by_email(self, email: str) -> User | None:
+        """Find the living user with this mail address."""
+        with self.lock:
+            for user in self.users.values():
+                if user.email.lower() == email.lower() and user.state != "deleted":
+                    return user
+        return None
+
+    def delete_user(self, user_id: int) -> None:
+        """End a registration: tokens stop working, and each one's address gets an IPN."""
+        with self.lock:
+            self.users[user_id].state = "deleted"
+            for token in self.living_tokens(user_id):
+                self._notify(token)
+
+    # Codes and tokens
+
+    def issue_code(self, client_id: int, user_id: int, redirect_uri: str) -> Code:
+        """Make a code, good for one exchange within ten minutes."""
+        with self.lock:
+            expires_at = self.clock() + CODE_LIFETIME
+            code = Code(secrets.token_hex(32), client_id, user_id, redirect_uri, expires_at)
+            self.codes[code.code] = code
+            return code
+
+    def exchange(
+        self, client_id: int, code: str, redirect_uri: str, callback_uri: str | None = None
+    ) -> Token:
+        """Trade a code for a token, which revokes all earlier ones of application and user."""
+        with self.lock:
+            known = self.codes.get(code)
+            if known is None or known.used:
+                raise Refused(1003, "invalid code parameter")
+            if known.client_id != client_id:
+                raise Refused(1013)
+            if known.expires_at <= self.clock():
+                raise Refused(1012)
+            if known.redirect_uri != redirect_uri:
+                raise Refused(1003, "the redirect_uri does not match the one given to authorize")
+            if self.users[known.user_id].state == "deleted":
+                raise Refused(7003)
+            known.used = True
+            return self.issue_token(client_id, known.user_id, callback_uri=callback_uri)
+
+    def issue_token(
+        self,
+        client_id: int,
+        user_id: int,
+        *,
+        callback_uri: str | None = None,
+        scope: Iterable[str] = SCOPES,
+    ) -> Token:
+        """Make a token, which revokes all earlier ones of application and user."""
+        with self.lock:
+            for earlier in self.living_tokens(user_id, client_id):
+                self._end(earlier, "replaced")
+                if self.ipn_on_replacement:
+                    self._notify(earlier)
+            # WePay's tokens are opaque: only the prefix is known of them.
+            access_token = PREFIXES[self.environment] + secrets.token_hex(32)
+            lifetime = None if self.expires_in == "absent" else self.expires_in
+            token = Token(
+                access_token,
+                client_id,
+                user_id,
+                self.clock(),
+                tuple(scope),
+                lifetime,
+                callback_uri,
+            )
+            self.tokens[access_token] = token
+            return token
+
+    def living_tokens(self, user_id: int, client_id: int | None = None) -> list[Token]:
+        """List the unrevoked tokens of a user, with one application or with all."""
+        with self.lock:
+            return [
+                token
+                for token in self.tokens.values()
+                if token.user_id == user_id
+                and token.revoked_at is None
+                and client_id in (None, token.client_id)
+            ]
+
+    def revoke(self, user_id: int, client_id: int | None = None) -> list[Token]:
+        """Revoke a user's tokens, as the user does in the settings, and queue the IPNs."""
+        with self.lock:
+            tokens = self.living_tokens(user_id, client_id)
+            for token in tokens:
+                self._end(token, "user")
+                self._notify(token)
+            return tokens
+
+    def authenticate(self, access_token: str) -> Token:
+        """Find the living token behind a Bearer header, or refuse it."""
+        other: Environment = "stage" if self.environment == "production" else "production"
+        if access_token.startswith(PREFIXES[other]):
+            raise Refused(
+                1006,
+                f"You are trying to use an access_token from {other} on {self.environment}",
+            )
+        with self.lock:
+            token = self.tokens.get(access_token)
+            if token is None:
+                raise Refused(1006)
+            if token.revoked_at is not None:
+                raise Refused(1011)
+            if token.expires_in is not None and token.issued_at + token.expires_in <= self.clock():
+                raise Refused(1006)
+            return token
+
+    def _end(self, token: Token, reason: str) -> None:
+        token.revoked_at = self.clock()
+        token.reason = reason
+
+    def _notify(self, token: Token) -> None:
+        if token.callback_uri:
+            self.ipns.add(token.callback_uri, user_id=token.user_id)
