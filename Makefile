@@ -1,0 +1,79 @@
+# What a contributor needs, in one word each. "make" alone lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+LOWEST_VENV ?= .venv-lowest
+
+IS_NEW = $(shell { $(PYTHON) -c 'import sys; print("1" * (sys.version_info >= (3, 11)))'; } 2>/dev/null)
+HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv; print(1)' 2>/dev/null)
+PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check
+PROJECT = setup.cfg pyproject.toml
+
+.NOTPARALLEL:
+.PHONY: help demo docs test test-lowest lint clean
+
+help:
+	@echo 'make demo         run the example platform against the sandbox (PORT=8000 SANDBOX_PORT=8010)'
+	@echo 'make test         run all tests (ARGS="tests/test_views.py -k denied" for some of them)'
+	@echo 'make test-lowest  run them with the lowest versions that are supported'
+	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
+	@echo 'make lint         check style, types and the direction of imports'
+	@echo 'make clean        remove all that these commands made, the data of the demo too'
+
+demo: $(VENV)/.demo
+	@$(VENV)/bin/python examples/demo.py
+
+test: $(VENV)/.test
+	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),--cov)
+
+test-lowest: $(LOWEST_VENV)/.test
+	$(LOWEST_VENV)/bin/python -m pytest --ignore=tests/browser --ignore=tests/packaging $(ARGS)
+
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy --strict flask_wepay
+	$(VENV)/bin/lint-imports
+
+docs: $(VENV)/.docs
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+	$(VENV)/bin/codespell README.rst CHANGES.rst CONTRIBUTING.rst SECURITY.rst docs/*.rst docs/images/*.svg
+	@echo 'The documentation is in docs/_build/html/index.html'
+
+clean:
+	rm -rf $(VENV) $(LOWEST_VENV) build dist *.egg-info examples/instance
+	rm -rf .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp per set of packages: what is installed already is not installed again.
+
+$(VENV)/.created $(LOWEST_VENV)/.created:
+	$(if $(IS_NEW),,$(error Flask-WePay needs Python 3.11 or newer, and "$(PYTHON)" is not: install it, or name another one in PYTHON))
+	$(if $(HAS_VENV),,$(error "$(PYTHON)" cannot make virtual environments: install its "venv" (on Debian and Ubuntu the package python3-venv)))
+	@$(PYTHON) -m venv $(@D)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.created $(PROJECT) examples/crowdfunding/requirements.txt
+	@echo 'Installing Flask-WePay and its example into $(VENV) ...'
+	@$(VENV)/bin/$(PIP_INSTALL) -e . -r examples/crowdfunding/requirements.txt
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.created $(PROJECT) examples/crowdfunding/requirements.txt requirements/test.txt
+	@echo 'Installing Flask-WePay and what its tests need into $(VENV) ...'
+	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.created $(PROJECT) requirements/lint.txt
+	@echo 'Installing Flask-WePay and the linters into $(VENV) ...'
+	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/lint.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.created $(PROJECT) requirements/docs.txt
+	@echo 'Installing Flask-WePay and what builds its documentation into $(VENV) ...'
+	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/docs.txt
+	@touch $@
+
+$(LOWEST_VENV)/.test: $(LOWEST_VENV)/.created $(PROJECT) requirements/lowest.txt requirements/test.txt
+	@echo 'Installing the lowest versions into $(LOWEST_VENV) ...'
+	@$(LOWEST_VENV)/bin/$(PIP_INSTALL) -e . -r requirements/test.txt -c requirements/lowest.txt
+	@touch $@

@@ -1,0 +1,31 @@
+"""The README shows code that runs."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+from flask_wepay.settings import DEFAULTS
+
+ROOT = Path(__file__).parents[2]
+
+
+README = (ROOT / "README.rst").read_text()
+
+
+def test_readme_shows_the_quickstart() -> None:
+    """The twenty lines in the README are ``examples/quickstart.py``, to the letter."""
+    first_block = re.search(
+        r"^\.\. code-block:: python\n\n((?: {4}.*\n|\n)+)", README, re.MULTILINE
+    )
+
+    quickstart = (ROOT / "examples" / "quickstart.py").read_text()
+    assert textwrap.dedent(first_block[1]).strip() == quickstart.strip()
+
+
+def test_readme_lists_every_setting() -> None:
+    """No setting is missing from the README's table, and none there is made up."""
+    first_cells = re.findall(r"^ {3}\* - (.*)$", README, re.MULTILINE)
+
+    assert set(re.findall(r"WEPAY_[A-Z_]+", " ".join(first_cells))) == DEFAULTS.keys()
