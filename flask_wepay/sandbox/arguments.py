@@ -17,6 +17,9 @@ Check = Callable[[Any], str | None]
 #: The longest address, in characters. https://developer.wepay.com/api/api-calls/oauth2
 MAX_URI = 2083
 
+#: More than anybody pays; and infinity and NaN are no amounts at all.
+MAX_AMOUNT = 10**12
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -55,7 +58,7 @@ def decimal(value: Any) -> str | None:
     if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
         return "must be a number"
     amount = Decimal(str(value))
-    if amount < 0 or amount != amount.quantize(Decimal("0.01")):
+    if not 0 <= amount < MAX_AMOUNT or amount != amount.quantize(Decimal("0.01")):
         return "must be a positive amount of at most two decimal places"
     return None
 
@@ -88,6 +91,8 @@ def text(limit: int = 255) -> Check:
     def check(value: Any) -> str | None:
         if not isinstance(value, str):
             return "must be a string"
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            return "must be Unicode, without half a pair of surrogates"
         return None if 0 < len(value) <= limit else f"must have 1 to {limit} characters"
 
     return check

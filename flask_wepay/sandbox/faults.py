@@ -20,7 +20,11 @@ HOLD_LIMIT = 60.0
 
 
 class Dropped(ConnectionAbortedError):
-    """The connection was cut on purpose, without an answer."""
+    """The connection was cut on purpose, after these bytes that need not be HTTP."""
+
+    def __init__(self, raw: bytes = b"") -> None:
+        super().__init__("dropped on purpose")
+        self.raw = raw
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Fault:
     delay: float = 0.0
     #: Cut the connection before or after the work.
     drop: When | None = None
+    #: What is sent before it is cut.
+    raw: bytes = b""
 
 
 @dataclass

@@ -127,14 +127,14 @@ class Gate:
     def _respond(self, environ: WSGIEnvironment, exchange: Exchange, fault: Fault) -> Response:
         if fault.drop == "before":
             exchange.problems.append("dropped before the work, as scripted")
-            raise Dropped("dropped before the work")
+            raise Dropped(fault.raw)
         response = fault.answer
         if response is None or fault.work:
             done = Response.from_app(self._app, environ, buffered=True)
             response = response or done
         if fault.drop == "after":
             exchange.problems.append("dropped after the work, as scripted")
-            raise Dropped("dropped after the work")
+            raise Dropped(fault.raw)
         exchange.status = response.status_code
         if fault.answer is not None:
             exchange.problems.append("answered as scripted")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
@@ -25,6 +25,7 @@ SHOWN = 50
 _TOKEN = re.compile(r"((?:STAGE|PRODUCTION)_\w{6})\w{20,}")
 
 Form = MultiDict[str, str]
+Thing = TypeVar("Thing")
 
 
 @routes.get("/")
@@ -32,18 +33,19 @@ def index() -> str:
     """Show everything on one page; ``?live=1`` looks again every few seconds."""
     sandbox = current_sandbox()
     world = sandbox.world
-    return render_template(
-        "panel.html",
-        world=world,
-        users=list(world.users.values()),
-        tokens=list(reversed(world.tokens.values())),
-        accounts=list(reversed(world.ledger.accounts.values())),
-        checkouts=list(reversed(world.ledger.all_checkouts())),
-        ipns=list(reversed(sandbox.ipns)),
-        exchanges=list(reversed([*sandbox.log]))[:SHOWN],
-        live="live" in request.args,
-        now=world.clock(),
-    )
+    with world.lock:
+        return render_template(
+            "panel.html",
+            world=world,
+            users=list(world.users.values()),
+            tokens=_newest_first(world.tokens.values()),
+            accounts=_newest_first(world.ledger.accounts.values()),
+            checkouts=_newest_first(world.ledger.all_checkouts()),
+            ipns=_newest_first(sandbox.ipns),
+            exchanges=_newest_first(sandbox.log)[:SHOWN],
+            live="live" in request.args,
+            now=world.clock(),
+        )
 
 
 @routes.post("/panel/<action>")
@@ -71,13 +73,17 @@ def show_body(body: bytes) -> str:
     text = body.decode(errors="replace")
     with contextlib.suppress(ValueError):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    return abbreviate(text)
+    return abbreviate(text.encode(errors="replace").decode())
 
 
 @routes.app_template_filter("abbreviate")
 def abbreviate(text: str) -> str:
     """Cut every access token that a text contains."""
     return _TOKEN.sub(r"\1…", text)
+
+
+def _newest_first(things: Iterable[Thing]) -> list[Thing]:
+    return list(things)[::-1]
 
 
 def _ipn(sandbox: Sandbox, form: Form) -> IPN:

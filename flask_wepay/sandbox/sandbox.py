@@ -227,12 +227,15 @@ class Sandbox:
         """
         self.faults.add(call, Fault(delay=seconds), times)
 
-    def drop_next(self, call: str, *, before: bool = True, times: int = 1) -> None:
+    def drop_next(
+        self, call: str, *, before: bool = True, raw: bytes = b"", times: int = 1
+    ) -> None:
         """Cut the connection of the next request without an answer.
 
         :param before: before the work is done; False is after it.
+        :param raw: bytes to send first, which need not be HTTP.
         """
-        self.faults.add(call, Fault(drop="before" if before else "after"), times)
+        self.faults.add(call, Fault(drop="before" if before else "after", raw=raw), times)
 
     def hold(self, call: str, when: When = "before") -> Hold:
         """Stop the next request to a call before or after its work, until it is released.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from .faults import Dropped
 from .sandbox import Sandbox
 from .world import World
 
@@ -49,8 +50,11 @@ class _Handler(WSGIRequestHandler):
                 known_size and environ.get("wepay_sandbox.keep_alive", False)
             )
             self._write(status, headers, body)
+        except Dropped as dropped:
+            self.wfile.write(dropped.raw)
+            self.close_connection = True
         except ConnectionError:
-            # Dropped on purpose, or by a client that would wait no longer.
+            # The client would wait no longer, or a scripted body broke off.
             self.close_connection = True
 
     def _write(self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
+from http.client import HTTPException
 from http.client import HTTPResponse as PlainResponse
-from http.client import RemoteDisconnected
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -102,15 +102,14 @@ class SandboxAdapter(BaseAdapter):
         waiting = _waiting(timeout)
         try:
             with self._sandbox.patience.of(waiting):
-                status, headers, body = _run(self._sandbox.app, environ)
-        except Dropped:
-            gone = RemoteDisconnected("Remote end closed connection without response")
-            cut = ProtocolError("Connection aborted.", gone)
-            raise requests.ConnectionError(cut, request=request) from None
+                head, body = _run(self._sandbox.app, environ)
+            raw = _parse(request, chain([head], self._as_read(body, waiting)))
         except TimedOut as late:
             slow = ReadTimeoutError(_NOBODY, url, str(late))
             raise requests.ReadTimeout(slow, request=request) from None
-        raw = _raw_response(request, status, headers, self._as_read(body, waiting))
+        except HTTPException as garbled:
+            cut = ProtocolError("Connection aborted.", garbled)
+            raise requests.ConnectionError(cut, request=request) from None
         return HTTPAdapter().build_response(request, raw)
 
     def _as_read(self, body: Iterable[bytes], waiting: Waiting) -> Iterator[bytes]:
@@ -166,32 +165,25 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
     return environ
 
 
-def _run(
-    app: WSGIApplication, environ: WSGIEnvironment
-) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+def _run(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[bytes, Iterable[bytes]]:
     # Werkzeug's run_wsgi_app would read the first chunk before anybody wants it.
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
         started[:] = [status, headers]
 
-    body = app(environ, start_response)
+    try:
+        body = app(environ, start_response)
+    except Dropped as dropped:
+        return dropped.raw, ()
     status, headers = started
-    return status, headers, body
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), body
 
 
-def _raw_response(
-    request: requests.PreparedRequest,
-    status: str,
-    headers: Iterable[tuple[str, str]],
-    body: Iterable[bytes],
-) -> urllib3.HTTPResponse:
+def _parse(request: requests.PreparedRequest, chunks: Iterator[bytes]) -> urllib3.HTTPResponse:
     """Let http.client read the answer's bytes, so that wrong ones fail as they would."""
-    code, _, phrase = status.partition(" ")
-    lines = [f"HTTP/1.1 {code} {phrase or HTTPStatus(int(code)).phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-    plain = PlainResponse(_Socket(head, body), method=request.method)  # type: ignore[arg-type]
+    plain = PlainResponse(_Socket(chunks), method=request.method)  # type: ignore[arg-type]
     plain.begin()
     return urllib3.HTTPResponse(
         body=plain,
@@ -209,18 +201,12 @@ def _raw_response(
 class _Socket:
     """As much of a socket as http.client reads from."""
 
-    def __init__(self, head: bytes, body: Iterable[bytes]) -> None:
-        self._chunks = iter([head])
-        self._body = body
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Open it for reading."""
-
-        def chunks() -> Iterator[bytes]:
-            yield from self._chunks
-            yield from self._body
-
-        return io.BufferedReader(_Stream(chunks()))
+        return io.BufferedReader(_Stream(self._chunks))
 
 
 class _Stream(io.RawIOBase):

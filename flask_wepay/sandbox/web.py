@@ -40,7 +40,9 @@ def current_sandbox() -> Sandbox:
 
 def note_problems(*problems: str) -> None:
     """Say in the log what is wrong with the current request."""
-    request.environ["wepay_sandbox.exchange"].problems.extend(problems)
+    # A problem may quote what nobody can print.
+    printable = [problem.encode(errors="replace").decode() for problem in problems]
+    request.environ["wepay_sandbox.exchange"].problems.extend(printable)
 
 
 def show_money(amount: Decimal, currency: str) -> str:

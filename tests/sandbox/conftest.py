@@ -9,12 +9,6 @@ from asking import BILL, CALLBACK_URI, Call
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_wepay.pytest_plugin import (  # noqa: F401
-    wepay_connect,
-    wepay_ipn,
-    wepay_live_sandbox,
-    wepay_sandbox,
-)
 from flask_wepay.sandbox import Clock, Sandbox, World
 
 

@@ -142,6 +142,27 @@ def test_drop(anywhere: Sandbox, before: bool) -> None:
     assert "as scripted" in anywhere.last("user/modify").problems[0]
 
 
+def test_garbage(anywhere: Sandbox) -> None:
+    """What does not begin as HTTP is an error."""
+    anywhere.drop_next("user", raw=b"garbage\r\n\r\n")
+
+    with pytest.raises(requests.ConnectionError, match="garbage"):
+        ask(anywhere)
+
+
+def test_body_that_breaks_off(anywhere: Sandbox) -> None:
+    """A connection can be cut in the middle of a body."""
+
+    def broken() -> Iterator[bytes]:
+        yield b"{"
+        raise ConnectionResetError
+
+    anywhere.answer_next("user", body=broken(), headers={"Content-Length": "100"})
+
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        ask(anywhere)
+
+
 def test_truncated_body(anywhere: Sandbox) -> None:
     """A body shorter than its Content-Length breaks off."""
     anywhere.answer_next("user", body=b"{", headers={"Content-Length": "100"})

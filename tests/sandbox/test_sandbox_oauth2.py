@@ -70,6 +70,7 @@ def test_deny(sandbox: Sandbox, keeps: bool) -> None:
     [
         ({"client_id": None}, "client_id parameter is required"),
         ({"client_id": "abc"}, "client_id must be an integer"),
+        ({"client_id": "9" * 5000}, "client_id must be an integer"),
         ({"client_id": 999}, "invalid client_id"),
         ({"redirect_uri": None}, "redirect_uri parameter is required"),
         ({"redirect_uri": "/wepay/callback"}, "must be a full URI"),

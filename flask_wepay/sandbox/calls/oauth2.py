@@ -75,7 +75,7 @@ def read_authorize_request(world: World, query: Sequence[tuple[str, str]]) -> Au
 def _application(world: World, client_id: str, problems: list[str]) -> Application | None:
     if not client_id:
         return None
-    if not (client_id.isascii() and client_id.isdigit()):
+    if not (client_id.isascii() and client_id.isdigit() and len(client_id) < 20):
         problems.append("client_id must be an integer")
         return None
     try:

@@ -1,0 +1,48 @@
+"""Whatever is sent to the sandbox is answered as WePay answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from asking import BILL
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flask_wepay.sandbox import Sandbox
+from flask_wepay.sandbox.calls import CALLS
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=5,
+)
+
+
+def arguments_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    known = {argument.name: VALUES for argument in CALLS[name].arguments}
+    return st.fixed_dictionaries({}, optional=known)
+
+
+@pytest.fixture(scope="module")
+def one_sandbox() -> Sandbox:
+    """Give the same sandbox for all examples, which begin anew in it."""
+    return Sandbox()
+
+
+@pytest.mark.parametrize("name", CALLS)
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_any_arguments(one_sandbox: Sandbox, name: str, data: st.DataObject) -> None:
+    """A call with any arguments is done, or refused in WePay's form."""
+    one_sandbox.reset()
+    token = one_sandbox.issue_token(BILL)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    body = json.dumps(data.draw(arguments_of(name)))
+
+    client = one_sandbox.app.test_client()
+    answer = client.post(f"/v2/{name}", data=body, headers=headers)
+
+    assert answer.status_code == 200 or 1000 < answer.json["error_code"] < 10_000
+    assert client.get("/").status_code == 200
