@@ -13,11 +13,10 @@ from .errors import ConfigurationError
 
 __all__ = [
     "LONGEST_URI",
+    "addresses_at_wepay",
     "check_callback_uri",
     "check_redirect_uri",
     "is_local",
-    "of_environment",
-    "of_sandbox",
 ]
 
 #: The authorization endpoint and the base of every call, per environment.
@@ -28,20 +27,17 @@ _HOSTS = {
 LONGEST_URI = 2083
 
 
-def of_environment(environment: str) -> tuple[str, str]:
-    """Return WePay's authorize page, and the base of every call."""
-    return _HOSTS[environment]
+def addresses_at_wepay(environment: str, sandbox_url: str, *, ready_made: bool) -> tuple[str, str]:
+    """Return the address of the authorize page, and the base of every call.
 
+    Only the `ready_made` application of the sandbox, whose secret everybody knows, goes over
+    http to another machine.
 
-def of_sandbox(url: str, *, ready_made: bool) -> tuple[str, str]:
-    """Return a sandbox's authorize page, and the base of every call.
-
-    Only the `ready_made` application, whose secret everybody knows, goes over http to another
-    machine.
-
-    :raises ConfigurationError: if the base URL would not do.
+    :raises ConfigurationError: if the base URL of the sandbox would not do.
     """
-    url = url.rstrip("/")
+    if environment != "sandbox":
+        return _HOSTS[environment]
+    url = sandbox_url.rstrip("/")
     parts = _split(url, "WEPAY_SANDBOX_URL")
     away = parts.scheme == "http" and not is_local(parts.hostname or "")
     _refuse(
@@ -120,17 +116,19 @@ def _check(uri: str, environment: str, name: str) -> str:
 
 
 def _split(uri: str, name: str) -> SplitResult:
+    form = "give it as https://host/path"
     try:
         parts = urlsplit(uri)
-        absolute = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        absolute = parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:
-        absolute = False
+        raise ConfigurationError.of(name, "is not an address", form) from None
     # urlsplit drops line ends, and browsers read a backslash as a slash.
     plain = re.fullmatch(r"[!-\[\]-~]+", uri)
-    form = "give it as https://host/path"
     _refuse(
         name,
         (not absolute or not plain, "is not an absolute address", form),
+        # Werkzeug reads the Host header so.
+        (not parts.hostname, "has no host", f"{form}; one with an underscore counts as none"),
         (parts.netloc.endswith(":"), "has a colon and no port", form),
         ("@" in parts.netloc, "has a user or password in it", form),
     )

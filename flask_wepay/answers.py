@@ -6,7 +6,7 @@ https://developer.wepay.com/docs/articles/errors
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ __all__ = ["Answer", "decipher", "decipher_member", "decipher_token", "end_of_to
 THROTTLE_WINDOW = 10.0
 LONGEST_TEXT = 1000
 REDACTED = "[redacted]"
+#: Levels of ``details`` that are kept.
+DEEPEST_DETAILS = 10
 
 _REVOKED = 1011
 _USER_DELETED = 7003
@@ -111,7 +113,8 @@ def decipher_token(answer: Answer, secrets: Sequence[str]) -> Token:
     """
     call = "oauth2/token"
     try:
-        value = decipher(call, answer, secrets)
+        decipher(call, answer, secrets)
+        value = _load(answer.body, _without_doubles)
         if not isinstance(value, dict) or "error" in value:
             raise MalformedToken("it is not an object with a token")
         return Token.from_answer(value)
@@ -148,11 +151,21 @@ def end_of_token(call: str, outcome: Any) -> str | None:
     return None
 
 
-def _load(body: bytes) -> Any:
+def _load(
+    body: bytes, make_object: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+) -> Any:
     try:
-        return json.loads(body.decode())
+        return json.loads(body.decode(), object_pairs_hook=make_object)
     except (ValueError, RecursionError):
         return None
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two tokens or user_ids in one answer nobody knows which counts.
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return value
 
 
 def _code(value: Mapping[str, Any]) -> int | None:
@@ -175,12 +188,17 @@ def _text(value: object, secrets: Sequence[str]) -> str | None:
     return value[:LONGEST_TEXT]
 
 
-def _clean(value: object, secrets: Sequence[str]) -> Any:
+def _clean(value: Any, secrets: Sequence[str], depth: int = DEEPEST_DETAILS) -> Any:
     """Return `details` with the secrets cut out, whatever its shape."""
-    text = json.dumps(value)
-    for secret in secrets:
-        text = text.replace(json.dumps(secret)[1:-1], REDACTED)
-    return json.loads(text)
+    if isinstance(value, str):
+        return _text(value, secrets)
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return REDACTED
+    if isinstance(value, list):
+        return [_clean(item, secrets, depth - 1) for item in value]
+    return {_text(key, secrets): _clean(item, secrets, depth - 1) for key, item in value.items()}
 
 
 def _error(

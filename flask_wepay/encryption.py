@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 __all__ = ["Keyring", "Unreadable"]
 
+FERNET_KEY_LENGTH = 44
+
 
 class Unreadable(Exception):
     """Say that no key opens a ciphertext, or that it was sealed for another row."""
@@ -32,6 +34,9 @@ class Keyring:
 
         :raises ValueError: if one is not 32 bytes in URL-safe base64.
         """
+        if any(len(key) != FERNET_KEY_LENGTH for key in keys):
+            # base64 would read the first of two keys that are joined, and drop the other.
+            raise ValueError("a Fernet key has 44 characters")
         return cls(
             MultiFernet([Fernet(key) for key in keys]),
             tuple(_derive(base64.urlsafe_b64decode(key), b"signing") for key in reversed(keys)),
@@ -60,12 +65,13 @@ class Keyring:
         :raises Unreadable: if no key opens it, or it was sealed for another row.
         """
         try:
-            *sealed_for, access_token = json.loads(self._fernet.decrypt(ciphertext))
-        except (InvalidToken, UnicodeEncodeError, ValueError) as error:
+            content = json.loads(self._fernet.decrypt(ciphertext))
+        except (InvalidToken, ValueError) as error:
             raise Unreadable("no key opens it") from error
-        if sealed_for != [client_id, owner, user_id]:
+        row = [client_id, owner, user_id]
+        if not isinstance(content, list) or content[:-1] != row or type(content[-1]) is not str:
             raise Unreadable("it was sealed for another row")
-        return str(access_token)
+        return content[-1]
 
     def rotate(self, ciphertext: str) -> str:
         """Encrypt anew under the newest key what any key opens.
@@ -74,7 +80,7 @@ class Keyring:
         """
         try:
             return self._fernet.rotate(ciphertext.encode()).decode()
-        except (InvalidToken, UnicodeEncodeError) as error:
+        except (InvalidToken, ValueError) as error:
             raise Unreadable("no key opens it") from error
 
 

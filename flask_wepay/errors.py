@@ -23,7 +23,7 @@ WePayError
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "APIError",
@@ -70,6 +70,11 @@ class ConfigurationError(WePayError):
 
     .. versionadded:: 1.0
     """
+
+    @classmethod
+    def of(cls, key: str, what: str, mistake: str) -> Self:
+        """Make the error of one setting: its key, what is wrong, the likeliest mistake."""
+        return cls(f"'{key}' {what}: {mistake}.")
 
 
 class TokenUnreadable(ConfigurationError):

@@ -5,6 +5,7 @@ https://developer.wepay.com/api/api-calls/oauth2
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -18,11 +19,12 @@ from authlib.integrations.flask_client.apps import FlaskOAuth2App
 from authlib.integrations.requests_client import OAuth2Session
 from flask import Flask
 from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from .answers import Answer, decipher_token
 from .errors import ConfigurationError, InvalidCall
 from .settings import Settings
-from .tokens import Token
+from .tokens import Token, check_access_token
 from .transport import Transport, deadline, read_body
 
 __all__ = ["SCOPE", "WePayApp", "check_call", "register"]
@@ -72,7 +74,6 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
         self.proxies = dict(settings.proxies)
         self.headers["Accept"] = "application/json"
         self.headers["Accept-Encoding"] = "identity"
-        self.adapters.clear()
         self.mount(settings.api_url, transport.adapter())
 
     def create_authorization_url(
@@ -113,7 +114,12 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
         return token.as_mapping()
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        """Send a request under the rules that hold for all of them, and read its answer."""
+        """Send a request under the rules that hold for all of them, and read its answer.
+
+        :raises InvalidCall: if it would go anywhere but to WePay.
+        """
+        if not url.startswith(self._settings.api_url):
+            raise InvalidCall(f"Only addresses under {self._settings.api_url} are called.")
         seconds = kwargs.pop("timeout", None) or self._settings.timeout
         kwargs |= {
             "timeout": deadline(float(seconds)),
@@ -123,17 +129,11 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
             "proxies": None,
         }
         response: requests.Response = super().request(method, url, **kwargs)
-        response._content = read_body(response)
+        response.raw = io.BytesIO(read_body(response))
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Follow nothing: requests reads a redirect's body even where it must not follow."""
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send to WePay's own address, and nothing to any other."""
-        if not (request.url or "").startswith(self._settings.api_url):
-            raise InvalidCall(f"Only addresses under {self._settings.api_url} are called.")
-        return super().send(request, **kwargs)  # type: ignore[no-any-return]
 
 
 class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
@@ -162,19 +162,29 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
     ) -> requests.Response:
         """Send a request to a call of WePay, for the given token or the current owner's."""
         call = check_call(url)
+        bearer = None if kwargs.pop("withhold_token", False) else self._bearer(token)
+        del token
+        try:
+            return self._send(method, call, auth=bearer, **kwargs)
+        except (OSError, HTTPError) as error:
+            failure = _without_request(error)
+        # Raised out here, where nothing leads to the frames that saw the token.
+        raise failure
+
+    def _send(self, method: str, call: str, **kwargs: Any) -> requests.Response:
         with self._get_oauth_client() as session:
-            if not kwargs.pop("withhold_token", False):
-                kwargs["auth"] = Bearer(self._token_for_request(token))
             response: requests.Response = session.request(
                 method, self.api_base_url + call, withhold_token=True, **kwargs
             )
             return response
 
-    def _token_for_request(self, token: Token | Mapping[str, Any] | None) -> Token:
+    def _bearer(self, token: Token | Mapping[str, Any] | None) -> Bearer:
         token = token or self.token
         if token is None:
             raise MissingTokenError()
-        return token if isinstance(token, Token) else Token.from_mapping(token)
+        if isinstance(token, Token):
+            return Bearer(token)
+        return Bearer(Token(check_access_token(token.get("access_token")), None))
 
     def authorize_redirect(self, redirect_uri: str | None = None, **kwargs: Any) -> NoReturn:
         """Refuse: a login that does not go through ``wepay.login`` has none of its checks.
@@ -189,6 +199,18 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         :raises ConfigurationError: always.
         """
         raise ConfigurationError("The callback is the extension's own route, 'wepay.callback'.")
+
+
+def _without_request(error: Exception) -> requests.RequestException:
+    """Return an error of requests without the request and the frames it carries, token and all."""
+    kind = type(error) if isinstance(error, requests.RequestException) else requests.ConnectionError
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    if not isinstance(reason, NewConnectionError):
+        return kind(str(error))
+    # It stays, because it proves that nothing was sent.
+    reason.__cause__ = reason.__context__ = None
+    return kind(reason.with_traceback(None))
 
 
 def answer_of(response: requests.Response) -> Answer:
@@ -250,5 +272,8 @@ def register(
         ),
     )
     # Authlib creates clients lazily and not thread-safely.
-    registry.create_client("wepay")
+    if not isinstance(registry.create_client("wepay"), WePayApp):
+        raise ConfigurationError(
+            "'oauth' has a client named 'wepay' already: leave that to this extension."
+        )
     return registry

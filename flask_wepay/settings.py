@@ -5,24 +5,22 @@ Every check says which key is wrong, what is wrong, and the likeliest mistake.
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from flask import Flask
 
+from .addresses import addresses_at_wepay, check_callback_uri, check_redirect_uri
 from .encryption import Keyring
 from .errors import ConfigurationError
-from .tokens import LARGEST_INTEGER, MalformedToken, Secret, check_access_token
+from .tokens import LARGEST_INTEGER, Secret
 
-__all__ = ["DEFAULTS", "Settings", "check_redirect_uri", "is_local", "read_settings"]
+__all__ = ["DEFAULTS", "Settings", "read_settings"]
 
 #: Every key and its default, set with setdefault.
 DEFAULTS: dict[str, Any] = {
@@ -44,20 +42,39 @@ DEFAULTS: dict[str, Any] = {
     "WEPAY_ACCESS_TOKEN": None,
 }
 
+_wrong = ConfigurationError.of
+
+#: What a string must look like, else the likeliest mistake.
+_FORMS = {
+    "WEPAY_ENVIRONMENT": (
+        r"stage|production|sandbox",
+        'it is one of "stage", "production" and "sandbox", in lower case',
+    ),
+    "WEPAY_URL_PREFIX": (r"(/[A-Za-z0-9._~-]+)*", 'give a path such as "/wepay"'),
+    "WEPAY_LOGIN_REDIRECT": (
+        r"(?!.*(//|\\))[^\x00-\x20\x7f]+",
+        'give an endpoint such as "index" or a path of this site such as "/dashboard"',
+    ),
+    "WEPAY_API_VERSION": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 'it is a date: "2019-04-03"'),
+    "WEPAY_THROTTLE": (
+        r"[1-9][0-9]*\s*(per|/)\s*([1-9][0-9]*\s*)?[a-z]+",
+        'write it as "30 per 10 seconds", or None for off',
+    ),
+    "WEPAY_CLIENT_SECRET": (
+        r"(?!\s)[^\x00-\x1f\x7f]{1,255}(?<!\s)",
+        "it has at most 255 characters, and no spaces or line ends around it",
+    ),
+    "WEPAY_ACCESS_TOKEN": (
+        r"[!-~]{1,255}",
+        "it has at most 255 characters, and no spaces or line ends",
+    ),
+}
+#: What no message shows.
+_SECRET = ("WEPAY_CLIENT_SECRET", "WEPAY_ACCESS_TOKEN")
+#: What a token of the other environment begins with.
+_FOREIGN = {"production": "STAGE_", "stage": "PRODUCTION_"}
 #: The application that every sandbox has ready.
 SANDBOX_APPLICATION = (12345, "1a2b3c4d5e6f")
-
-#: The authorization endpoint and the base of every call, per environment:
-#: https://developer.wepay.com/api/api-calls/oauth2
-_HOSTS = {
-    "production": ("https://www.wepay.com/v2/oauth2/authorize", "https://wepayapi.com/v2/"),
-    "stage": ("https://stage.wepay.com/v2/oauth2/authorize", "https://stage.wepayapi.com/v2/"),
-}
-_PREFIXES = {"production": "STAGE_", "stage": "PRODUCTION_"}
-LONGEST_URI = 2083
-LONGEST_SECRET = 255
-#: The ratio of difflib that takes in names at most two letters apart.
-_SIMILAR = 0.84
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,318 +116,223 @@ def read_settings(app: Flask) -> Settings:
     """
     for key, default in DEFAULTS.items():
         app.config.setdefault(key, default)
-    config = app.config
-    _check_spelling(config)
-    for key in DEFAULTS:
-        if config[key] == "" and key != "WEPAY_URL_PREFIX":
-            raise _wrong(key, "is an empty string", "leave it out, or give it a value")
+    try:
+        return _read(app.config)
+    except ConfigurationError as error:
+        message = str(error)
+    # Raised anew: the frames below hold the configuration, secrets and all.
+    raise ConfigurationError(message)
 
-    environment = _environment(config)
-    access_token = _access_token(config, environment)
-    client_id, client_secret = _application(config, environment, access_token is not None)
-    authorize_url, api_url = _addresses(config, environment, client_id)
+
+def _read(config: Mapping[str, Any]) -> Settings:
+    _check_keys(config)
     _check_session_cookie(config)
+    environment = _required(config, "WEPAY_ENVIRONMENT")
+    access_token = _access_token(config, environment)
+    client_id, secret = _application(config, environment, required=access_token is None)
+    authorize_url, api_url = addresses_at_wepay(
+        environment,
+        _required(config, "WEPAY_SANDBOX_URL"),
+        ready_made=(client_id, secret) == SANDBOX_APPLICATION,
+    )
     return Settings(
         environment=environment,
         client_id=client_id,
-        client_secret=Secret(client_secret),
+        client_secret=Secret(secret),
         authorize_url=authorize_url,
         api_url=api_url,
         keyring=_keyring(config),
-        url_prefix=_url_prefix(config),
+        url_prefix=_required(config, "WEPAY_URL_PREFIX"),
         login_redirect=_login_redirect(config),
-        redirect_uri=_redirect_uri(config, environment, access_token is not None),
+        redirect_uri=_redirect_uri(config, environment, required=access_token is None),
         callback_uri=_callback_uri(config, environment),
-        api_version=_api_version(config),
+        api_version=_text(config, "WEPAY_API_VERSION"),
         timeout=_timeout(config),
         ca_bundle=_ca_bundle(config),
         proxies=_proxies(config),
-        throttle=_throttle(config),
-        throttle_storage=_string(config, "WEPAY_THROTTLE_STORAGE"),
+        throttle=_text(config, "WEPAY_THROTTLE"),
+        throttle_storage=_required(config, "WEPAY_THROTTLE_STORAGE"),
         access_token=access_token,
     )
 
 
-def check_redirect_uri(uri: str, environment: str, name: str) -> SplitResult:
-    """Check a redirect URI against WePay's rules, and return its parts.
-
-    `name` says in the error where the address comes from.
-
-    :raises ConfigurationError: if WePay would refuse it.
-    """
-    parts = _address(uri, name, environment)
-    if "_" in (parts.hostname or ""):
-        raise _wrong(
-            name,
-            f"has an underscore in its host {parts.hostname!r}",
-            "WePay's domain match breaks on it; use a host without underscores",
-        )
-    if environment == "production" and is_local(parts.hostname or ""):
-        raise _wrong(name, "is on localhost", "in production give the site's public address")
-    return parts
-
-
-def is_local(host: str) -> bool:
-    """Tell whether a host is this machine, which WePay can't reach."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _wrong(key: str, what: str, mistake: str) -> ConfigurationError:
-    return ConfigurationError(f"'{key}' {what}: {mistake}.")
-
-
-def _check_spelling(config: Mapping[str, Any]) -> None:
-    for key in config:
-        if not key.startswith("WEPAY_") or key in DEFAULTS:
-            continue
-        similar = difflib.get_close_matches(key, DEFAULTS, n=1, cutoff=_SIMILAR)
-        if similar:
-            raise _wrong(key, "is no setting of Flask-WePay", f"did you mean '{similar[0]}'?")
-        warnings.warn(f"'{key}' is no setting of Flask-WePay and is ignored.", stacklevel=4)
-
-
-def _string(config: Mapping[str, Any], key: str) -> str:
+def _text(config: Mapping[str, Any], key: str) -> str | None:
+    """Return a string of the form that its key asks for, or None where it is not set."""
     value = config[key]
+    if value is None:
+        return None
     if not isinstance(value, str):
-        kind = type(value).__name__
-        quoted = "from_prefixed_env reads digits as a number, so quote it" if kind == "int" else ""
-        raise _wrong(key, f"is of type {kind}, not a string", quoted or "give a string")
+        raise _wrong(
+            key,
+            f"is of type {type(value).__name__}, not a string",
+            "from_prefixed_env reads digits, true and the like as JSON, so quote it",
+        )
+    pattern, mistake = _FORMS.get(key, (".*", ""))
+    if not re.fullmatch(pattern, value, re.DOTALL):
+        what = "is not copied right" if key in _SECRET else f"is {value!r}"
+        raise _wrong(key, what, mistake)
     return value
 
 
-def _environment(config: Mapping[str, Any]) -> str:
-    value = config["WEPAY_ENVIRONMENT"]
-    known = [*_HOSTS, "sandbox"]
-    if value not in known:
-        raise _wrong(
-            "WEPAY_ENVIRONMENT",
-            f"is {value!r}",
-            'it is one of "stage", "production" and "sandbox", in lower case',
-        )
-    return str(value)
+def _required(config: Mapping[str, Any], key: str) -> str:
+    value = _text(config, key)
+    if value is None:
+        raise _wrong(key, "is None", "leave it out for its default, or give it a value")
+    return value
 
 
-def _application(config: Mapping[str, Any], environment: str, has_token: bool) -> tuple[int, str]:
-    """Return the client id and secret; 0 and nothing where a token stands in for them."""
-    default_id, default_secret = SANDBOX_APPLICATION if environment == "sandbox" else (None, None)
-    client_id, secret = config["WEPAY_CLIENT_ID"], config["WEPAY_CLIENT_SECRET"]
-    if has_token and client_id is None and secret is None:
-        return default_id or 0, default_secret or ""
-    client_id = default_id if client_id is None else client_id
-    if client_id is None:
+def _check_keys(config: Mapping[str, Any]) -> None:
+    for key in config:
+        if key in DEFAULTS:
+            if config[key] == "" and key != "WEPAY_URL_PREFIX":
+                raise _wrong(key, "is an empty string", "leave it out, or give it a value")
+        elif key.startswith("WEPAY_"):
+            meant = min(DEFAULTS, key=lambda known: _letters_apart(key, known))
+            if _letters_apart(key, meant) <= 2:
+                raise _wrong(key, "is no setting of Flask-WePay", f"did you mean '{meant}'")
+            warnings.warn(f"'{key}' is no setting of Flask-WePay and is ignored.", stacklevel=5)
+
+
+def _letters_apart(one: str, other: str) -> int:
+    """Count the letters to insert, leave out or change in one word to get the other."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        above, row = row, [i]
+        for j, wanted in enumerate(other, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (letter != wanted)))
+    return row[-1]
+
+
+def _check_session_cookie(config: Mapping[str, Any]) -> None:
+    if str(config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict":
         raise _wrong(
-            "WEPAY_CLIENT_ID", "is missing", "copy it from your application's page at WePay"
+            "SESSION_COOKIE_SAMESITE",
+            'is "Strict"',
+            "the session is not sent when WePay leads the user back, so that every login would"
+            ' fail; use "Lax"',
         )
-    if isinstance(client_id, str) and re.fullmatch(r"[0-9]+", client_id):
-        client_id = int(client_id)
-    if type(client_id) is not int or not 0 < client_id <= LARGEST_INTEGER:
-        raise _wrong(
-            "WEPAY_CLIENT_ID",
-            "is not a positive integer",
-            "the client id is the number on your application's page at WePay",
-        )
-    if secret is None and client_id == default_id:
-        secret = default_secret
-    if secret is None:
-        raise _wrong(
-            "WEPAY_CLIENT_SECRET", "is missing", "copy it from your application's page at WePay"
-        )
-    _string({**config, "WEPAY_CLIENT_SECRET": secret}, "WEPAY_CLIENT_SECRET")
-    if len(secret) > LONGEST_SECRET or not secret.isprintable() or secret != secret.strip():
-        raise _wrong(
-            "WEPAY_CLIENT_SECRET",
-            "is over 255 characters, or has spaces or line ends around it",
-            "copy the secret alone",
-        )
-    return client_id, secret
 
 
 def _access_token(config: Mapping[str, Any], environment: str) -> Secret | None:
-    if config["WEPAY_ACCESS_TOKEN"] is None:
+    token = _text(config, "WEPAY_ACCESS_TOKEN")
+    if token is None:
         return None
-    try:
-        token = check_access_token(_string(config, "WEPAY_ACCESS_TOKEN"))
-    except MalformedToken:
+    foreign = _FOREIGN.get(environment)
+    if foreign is not None and token.startswith(foreign):
         raise _wrong(
             "WEPAY_ACCESS_TOKEN",
-            "is over 255 characters, or has spaces or other odd characters",
-            "copy the token alone",
-        ) from None
-    other = _PREFIXES.get(environment)
-    if other is not None and token.startswith(other):
-        raise _wrong(
-            "WEPAY_ACCESS_TOKEN",
-            f"begins with {other} while 'WEPAY_ENVIRONMENT' is {environment!r}",
+            f"begins with {foreign} while 'WEPAY_ENVIRONMENT' is {environment!r}",
             "stage and production share no tokens",
         )
     return Secret(token)
 
 
-def _addresses(config: Mapping[str, Any], environment: str, client_id: int) -> tuple[str, str]:
-    if environment != "sandbox":
-        return _HOSTS[environment]
-    url = _string(config, "WEPAY_SANDBOX_URL")
-    parts = _split(url, "WEPAY_SANDBOX_URL")
-    if parts.query or parts.fragment:
-        raise _wrong("WEPAY_SANDBOX_URL", "has a query or fragment", "give the base URL alone")
-    if (
-        parts.scheme == "http"
-        and not is_local(parts.hostname or "")
-        and client_id != SANDBOX_APPLICATION[0]
-    ):
-        raise _wrong(
-            "WEPAY_SANDBOX_URL",
-            "is http on another machine",
-            "a client secret of your own goes over https only",
-        )
-    base = url.rstrip("/") + "/v2/"
-    return base + "oauth2/authorize", base
+def _application(config: Mapping[str, Any], environment: str, *, required: bool) -> tuple[int, str]:
+    """Return the client id and secret; 0 and nothing where a token stands in for them."""
+    ready_made = SANDBOX_APPLICATION if environment == "sandbox" else (None, None)
+    client_id, secret = _client_id(config), _text(config, "WEPAY_CLIENT_SECRET")
+    if client_id is None:
+        client_id = ready_made[0]
+    if secret is None and client_id == ready_made[0]:
+        secret = ready_made[1]
+    for key, value in (("WEPAY_CLIENT_ID", client_id), ("WEPAY_CLIENT_SECRET", secret)):
+        if required and value is None:
+            raise _wrong(key, "is missing", "copy it from your application's page at WePay")
+    return client_id or 0, secret or ""
 
 
-def _split(uri: str, name: str) -> SplitResult:
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError:
-        raise _wrong(name, "is not an address", "give it as https://host/path") from None
-    plain = uri.isascii() and uri.isprintable() and " " not in uri and "\\" not in uri
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not plain:
-        raise _wrong(name, "is not an absolute http address", "give it as https://host/path")
-    if parts.username is not None or parts.password is not None:
-        raise _wrong(name, "has a user or password in it", "give it as https://host/path")
-    return parts
+def _client_id(config: Mapping[str, Any]) -> int | None:
+    value = config["WEPAY_CLIENT_ID"]
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
+        value = int(value)
+    # bool is an int to isinstance.
+    if value is None or (type(value) is int and 0 < value <= LARGEST_INTEGER):
+        return value
+    raise _wrong(
+        "WEPAY_CLIENT_ID",
+        "is not a positive integer",
+        "the client id is the number on your application's page at WePay",
+    )
 
 
-def _address(uri: str, name: str, environment: str) -> SplitResult:
-    """Check an address of ours that WePay is given."""
-    parts = _split(uri, name)
-    if len(uri) > LONGEST_URI:
-        raise _wrong(name, f"is over {LONGEST_URI} characters", "WePay takes no longer ones")
-    if parts.fragment:
-        raise _wrong(name, "has a fragment", "leave out the part from '#' on")
-    if environment == "production":
-        if parts.scheme != "https":
-            raise _wrong(name, "is http", "in production WePay wants https")
-        if parts.port is not None:
-            raise _wrong(name, "has a port", "in production WePay takes no ports")
-    return parts
-
-
-def _redirect_uri(config: Mapping[str, Any], environment: str, has_token: bool) -> str | None:
-    if config["WEPAY_REDIRECT_URI"] is not None:
-        uri = _string(config, "WEPAY_REDIRECT_URI")
+def _redirect_uri(config: Mapping[str, Any], environment: str, *, required: bool) -> str | None:
+    uri = _text(config, "WEPAY_REDIRECT_URI")
+    if uri is not None:
         check_redirect_uri(uri, environment, "WEPAY_REDIRECT_URI")
-        return uri
-    if environment == "production" and not has_token and not config.get("TRUSTED_HOSTS"):
+    elif environment == "production" and required and not config.get("TRUSTED_HOSTS"):
         raise _wrong(
             "WEPAY_REDIRECT_URI",
             "is missing in production, and so is Flask's 'TRUSTED_HOSTS'",
             "set one of them, or a forged Host header ends up in the redirect URI",
         )
-    return None
-
-
-def _callback_uri(config: Mapping[str, Any], environment: str) -> str | bool | None:
-    value = config["WEPAY_CALLBACK_URI"]
-    if value is None or value is False:
-        return value
-    uri = _string(config, "WEPAY_CALLBACK_URI")
-    parts = _address(uri, "WEPAY_CALLBACK_URI", environment)
-    if environment != "sandbox" and is_local(parts.hostname or ""):
-        raise _wrong(
-            "WEPAY_CALLBACK_URI",
-            "is on localhost, which WePay can't reach",
-            "give a public address, or False for no IPNs",
-        )
     return uri
 
 
-def _url_prefix(config: Mapping[str, Any]) -> str:
-    prefix = _string(config, "WEPAY_URL_PREFIX")
-    if prefix and (not prefix.startswith("/") or prefix.endswith("/") or "<" in prefix):
-        raise _wrong("WEPAY_URL_PREFIX", f"is {prefix!r}", 'give a path such as "/wepay"')
-    return prefix
+def _callback_uri(config: Mapping[str, Any], environment: str) -> str | bool | None:
+    if config["WEPAY_CALLBACK_URI"] is False:
+        return False
+    uri = _text(config, "WEPAY_CALLBACK_URI")
+    if uri is not None:
+        check_callback_uri(uri, environment, "WEPAY_CALLBACK_URI")
+    return uri
 
 
 def _login_redirect(config: Mapping[str, Any]) -> str:
-    target = _string(config, "WEPAY_LOGIN_REDIRECT")
-    if "//" in target or "\\" in target or not target.isprintable():
-        raise _wrong(
-            "WEPAY_LOGIN_REDIRECT",
-            f"is {target!r}",
-            'give an endpoint such as "index" or a path of this site such as "/dashboard"',
-        )
+    target = _required(config, "WEPAY_LOGIN_REDIRECT")
+    prefix = config["WEPAY_URL_PREFIX"]
+    own = {f"{start}{name}" for start in ("wepay.", f"{prefix}/") for name in ("login", "callback")}
+    if re.split(r"[?#]", target)[0] in own:
+        raise _wrong("WEPAY_LOGIN_REDIRECT", f"is {target!r}", "that would go round in circles")
     return target
-
-
-def _api_version(config: Mapping[str, Any]) -> str | None:
-    if config["WEPAY_API_VERSION"] is None:
-        return None
-    version = _string(config, "WEPAY_API_VERSION")
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", version):
-        raise _wrong("WEPAY_API_VERSION", f"is {version!r}", 'it is a date: "2019-04-03"')
-    return version
 
 
 def _timeout(config: Mapping[str, Any]) -> float:
     value = config["WEPAY_TIMEOUT"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-        raise _wrong("WEPAY_TIMEOUT", f"is {value!r}", "give seconds, such as 20")
+    if type(value) not in (int, float) or not 0 < value <= 3600:
+        raise _wrong("WEPAY_TIMEOUT", f"is {value!r}", "give seconds as a number, such as 20")
     return float(value)
 
 
 def _ca_bundle(config: Mapping[str, Any]) -> str | bool:
-    if config["WEPAY_CA_BUNDLE"] is None:
-        return os.environ.get("REQUESTS_CA_BUNDLE") or True
-    path = config["WEPAY_CA_BUNDLE"]
-    if isinstance(path, bool) or not isinstance(path, str | os.PathLike):
+    key, path = "WEPAY_CA_BUNDLE", config["WEPAY_CA_BUNDLE"]
+    if path is None:
+        key, path = "REQUESTS_CA_BUNDLE", os.environ.get("REQUESTS_CA_BUNDLE")
+        if not path:
+            return True
+    if not isinstance(path, str | os.PathLike):
         raise _wrong(
-            "WEPAY_CA_BUNDLE",
+            key,
             f"is {path!r}",
             "give the path of the certificates to trust; verification can't be turned off",
         )
-    if not Path(path).exists():
-        raise _wrong("WEPAY_CA_BUNDLE", "names no file", "check the path")
-    return os.fspath(path)
+    file = Path(path)
+    try:
+        usable = file.is_dir() or b"CERTIFICATE-----" in file.read_bytes()
+    except OSError:
+        usable = False
+    if not usable:
+        raise _wrong(key, f"is {str(path)!r}", "no certificates are there; check the path")
+    return str(file)
 
 
 def _proxies(config: Mapping[str, Any]) -> Mapping[str, str]:
-    value = config["WEPAY_PROXIES"]
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(
-        isinstance(item, str) for pair in value.items() for item in pair
-    ):
-        raise _wrong(
-            "WEPAY_PROXIES",
-            "is not a mapping of strings",
-            'give it as {"https": "http://proxy.example:3128"}',
-        )
-    return dict(value)
-
-
-def _throttle(config: Mapping[str, Any]) -> str | None:
-    return None if config["WEPAY_THROTTLE"] is None else _string(config, "WEPAY_THROTTLE")
-
-
-def _check_session_cookie(config: Mapping[str, Any]) -> None:
-    same_site = config.get("SESSION_COOKIE_SAMESITE")
-    if isinstance(same_site, str) and same_site.lower() == "strict":
-        raise _wrong(
-            "SESSION_COOKIE_SAMESITE",
-            'is "Strict"',
-            "the session is not sent when WePay leads the user back, so every login would"
-            ' fail; use "Lax"',
-        )
+    proxies = {} if config["WEPAY_PROXIES"] is None else config["WEPAY_PROXIES"]
+    example = 'give it as {"https": "http://proxy.example:3128"}'
+    if not isinstance(proxies, Mapping):
+        raise _wrong("WEPAY_PROXIES", "is not a mapping", example)
+    for scheme, proxy in proxies.items():
+        # With any other key requests would go past the proxy without a word.
+        known = isinstance(scheme, str) and re.fullmatch(r"(https?|all)(://.+)?", scheme)
+        if not known or not isinstance(proxy, str) or not proxy:
+            raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {scheme!r}", example)
+    return dict(proxies)
 
 
 def _keyring(config: Mapping[str, Any]) -> Keyring:
-    secrets = [config.get("SECRET_KEY"), *(config.get("SECRET_KEY_FALLBACKS") or ())]
+    fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
+    if not isinstance(fallbacks, list | tuple):
+        raise _wrong("SECRET_KEY_FALLBACKS", "is not a list", "give a list of former keys")
+    secrets = [config.get("SECRET_KEY"), *fallbacks]
     if not all(isinstance(secret, str | bytes) and secret for secret in secrets):
         raise _wrong(
             "SECRET_KEY",
@@ -421,13 +343,13 @@ def _keyring(config: Mapping[str, Any]) -> Keyring:
     keys = config["WEPAY_TOKEN_KEYS"]
     if keys is None:
         return Keyring.of_secrets(secrets)
-    if isinstance(keys, str) or not isinstance(keys, Sequence) or not keys:
+    if not isinstance(keys, list | tuple) or not keys:
         raise _wrong(
             "WEPAY_TOKEN_KEYS", "is not a list", "give a list of Fernet keys, newest first"
         )
     try:
         return Keyring.of_fernet(keys)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError):
         raise _wrong(
             "WEPAY_TOKEN_KEYS",
             "has an entry that is no Fernet key",

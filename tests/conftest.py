@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from applications import MakeApp, rows_of
 from flask import Flask, session
 from flask.testing import FlaskClient, FlaskCliRunner
 from flask_sqlalchemy import SQLAlchemy
@@ -14,8 +15,6 @@ from flask_wepay import WePay
 from flask_wepay.sqla import WePayTokenMixin
 
 pytest_plugins = ["flask_wepay.pytest_plugin"]
-
-MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture
@@ -84,14 +83,6 @@ def model(app: Flask) -> Any:
 def rows(app: Flask) -> Callable[[], list[Any]]:
     """Read all rows of the token table, oldest first: ``rows()[0].owner``."""
     return lambda: rows_of(app)
-
-
-def rows_of(app: Flask) -> list[Any]:
-    """Read all rows of an application's token table, oldest first."""
-    db, model = app.extensions["test"]["db"], app.extensions["test"]["model"]
-    table = model.__table__
-    with app.app_context(), db.engine.connect() as connection:
-        return list(connection.execute(table.select().order_by(table.c.id)))
 
 
 @pytest.fixture
