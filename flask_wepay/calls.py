@@ -1,7 +1,7 @@
 """One call to WePay: checked, within the budget and the deadline, and safely repeated.
 
-Everything that holds a secret in the clear happens inside ``_try…``, which returns an
-error instead of raising it: so no traceback that leaves the package has such a frame.
+Whatever holds a secret in the clear happens inside ``_post…``, whose errors lose their
+frames before they are raised: so no traceback that leaves the package shows one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .errors import (
     ConnectionFailed,
     InvalidCall,
     OutcomeUnknown,
+    ServerError,
     Throttled,
     WePayError,
 )
@@ -58,6 +59,8 @@ LOOKUPS_REPEATED = frozenset(
     }
 )
 MOST_TRIES = 3
+#: Seconds between two tries.
+LONGEST_PAUSE = 0.5
 #: What requests and the layers below it raise, wrapped or not.
 _FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
@@ -69,9 +72,9 @@ class Call:
     """A call as it will be sent; made by :meth:`of`, which checks it."""
 
     name: str
+    parameters: Mapping[str, Any] = field(repr=False)
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    unique_id: str | None = None
 
     @classmethod
     def of(
@@ -82,18 +85,23 @@ class Call:
         :raises InvalidCall: if WePay must not or could not be sent this.
         """
         name = check_call(name)
-        _check_parameters(name, parameters)
+        parameters = _check_parameters(name, parameters)
         try:
             body = json.dumps(parameters, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             kind = str(error)
         else:
-            unique_id = parameters.get("unique_id")
-            return cls(name, body, _headers(name, headers), unique_id and str(unique_id))
+            return cls(name, parameters, body, _check_headers(name, headers))
         raise InvalidCall(
             f"The parameters of {name!r} can't be written as JSON: {kind}. Convert a Decimal"
             " with float() and a date with isoformat()."
         )
+
+    @property
+    def unique_id(self) -> str | None:
+        """The caller's own id of a payment, with which it can be repeated."""
+        unique_id = self.parameters.get("unique_id")
+        return None if unique_id is None else str(unique_id)
 
 
 class Deadline:
@@ -137,48 +145,40 @@ class Caller:
         share: str | None = None,
         owner: str | None = None,
     ) -> Any:
-        """Send a call and return WePay's decoded answer, or its error as an instance.
+        """Send a call and return WePay's decoded answer, or its refusal as an APIError.
 
-        :raises Throttled: if our own budget is used up, and for 1007.
+        Our own budget, where it is used up, refuses likewise.
+
         :raises ConnectionFailed: if nothing was sent.
         :raises OutcomeUnknown: if no usable answer came.
         """
-        started = time.monotonic()
-        repeated = call.name in LOOKUPS_REPEATED
-        outcome = self._tries(
-            lambda: self._try_call(call, token, deadline),
-            lambda: self._throttle.acquire(call.name, share),
+        outcome = self._carry_out(
+            call.name,
+            lambda: self._post(call, token, deadline, self._secrets([token] if token else [])),
             deadline,
-            repeated=repeated,
+            lambda: self._throttle.acquire(call.name, share),
+            owner,
         )
-        _log(call.name, outcome, time.monotonic() - started, owner)
         if isinstance(outcome, OutcomeUnknown):
             outcome.unique_id = call.unique_id
         if isinstance(outcome, WePayError) and not isinstance(outcome, APIError):
             raise outcome
         return outcome
 
-    def send_batch(
-        self, members: Sequence[tuple[str, str, Mapping[str, Any], Token]], deadline: Deadline
-    ) -> Any:
-        """Send one /batch/create, and return each member's value or error by its reference.
+    def send_batch(self, members: Sequence[tuple[Call, Token]], deadline: Deadline) -> list[Any]:
+        """Send one /batch/create, and return its members' values or errors in order.
 
-        A member is its reference id, the call's name, its parameters and its token. An
-        error of the batch as a whole is returned as an instance.
-
-        :raises Throttled, ConnectionFailed, OutcomeUnknown: as :meth:`send` does.
+        :raises WePayError: as :meth:`send` does or returns, if it failed as a whole.
         """
-        started = time.monotonic()
-        outcome = self._tries(
-            lambda: self._try_batch(members, deadline),
-            lambda: self._throttle.acquire("batch/create"),
+        outcome = self._carry_out(
+            "batch/create",
+            lambda: self._post_batch(members, deadline),
             deadline,
-            repeated=False,
+            lambda: self._throttle.acquire("batch/create"),
         )
-        _log("batch/create", outcome, time.monotonic() - started, None)
-        if isinstance(outcome, WePayError) and not isinstance(outcome, APIError):
+        if isinstance(outcome, WePayError):
             raise outcome
-        return outcome
+        return outcome  # type: ignore[no-any-return]
 
     def admit_exchange(self) -> None:
         """Take an exchange out of its share of the budget, before its row is born.
@@ -197,71 +197,71 @@ class Caller:
         :raises ConnectionFailed: if nothing was sent.
         :raises OutcomeUnknown: if no usable answer came: a token may have been issued.
         """
-        started = time.monotonic()
-        outcome = self._tries(
-            lambda: self._try_exchange(code, redirect_uri, callback_uri, deadline),
-            lambda: None,
+        outcome = self._carry_out(
+            "oauth2/token",
+            lambda: self._post_code(code, redirect_uri, callback_uri, deadline),
             deadline,
-            repeated=False,
+            lambda: None,
         )
-        _log("oauth2/token", outcome, time.monotonic() - started, None)
         if isinstance(outcome, WePayError):
             raise outcome
-        assert isinstance(outcome, Token)
-        return outcome
+        return outcome  # type: ignore[no-any-return]
 
-    def _tries(
+    def _carry_out(
         self,
-        attempt: Callable[[], Any],
-        admit: Callable[[], None],
+        name: str,
+        post: Callable[[], Any],
         deadline: Deadline,
-        *,
-        repeated: bool,
+        admit: Callable[[], None],
+        owner: str | None = None,
     ) -> Any:
-        """Make a call again where that is safe, up to twice and within the deadline."""
-        again = (ConnectionFailed, OutcomeUnknown) if repeated else (ConnectionFailed,)
+        """Return what a call gave, or its error; made again, up to twice, where that is safe."""
 
         def in_turn() -> Any:
             while True:
+                if deadline.passed():
+                    return _failure(name, "no time left", unsent=True)
                 try:
                     admit()
-                    outcome = attempt()
+                    outcome = _outcome(name, post)
                 except Throttled as error:
                     outcome = error
-                if isinstance(outcome, Throttled) and deadline.wait(outcome.retry_after):
-                    continue
-                return outcome
+                if not isinstance(outcome, Throttled) or not deadline.wait(outcome.retry_after):
+                    return outcome
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda outcome: isinstance(outcome, again)),
-            stop=lambda state: state.attempt_number >= MOST_TRIES or deadline.passed(),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=0.5),
+        started = time.monotonic()
+        outcome = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda outcome: _may_repeat(name, outcome)),
+            # What has hardly any time left is better not sent than given up on.
+            stop=lambda state: (
+                state.attempt_number >= MOST_TRIES or deadline.remaining() <= LONGEST_PAUSE
+            ),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-        )
-        return retrying(in_turn)
+        )(in_turn)
+        _log(name, outcome, time.monotonic() - started, owner)
+        return outcome
 
-    def _try_call(self, call: Call, token: Token | None, deadline: Deadline) -> Any:
-        with watched() as attempt:
-            try:
-                response = self._client.request(
-                    "POST",
-                    call.name,
-                    token=token,
-                    withhold_token=token is None,
-                    data=call.body,
-                    headers=call.headers,
-                    timeout=deadline.remaining(),
-                )
-            except _FAILURES as error:
-                return _failure(call.name, error, nothing_was_sent(error, attempt))
-        try:
-            return decipher(call.name, answer_of(response), [token.access_token] if token else [])
-        except WePayError as error:
-            return _bare(error)
+    def _secrets(self, tokens: Sequence[Token]) -> list[str]:
+        """Return what must not show in an error, should WePay echo it."""
+        secrets = [self._client.client_secret, *(token.access_token for token in tokens)]
+        return [secret for secret in secrets if secret]
 
-    def _try_batch(
-        self, members: Sequence[tuple[str, str, Mapping[str, Any], Token]], deadline: Deadline
+    def _post(
+        self, call: Call, token: Token | None, deadline: Deadline, secrets: Sequence[str]
     ) -> Any:
+        response = self._client.request(
+            "POST",
+            call.name,
+            token=token,
+            withhold_token=token is None,
+            data=call.body,
+            headers=call.headers,
+            timeout=deadline.remaining(),
+        )
+        return decipher(call.name, answer_of(response), secrets)
+
+    def _post_batch(self, members: Sequence[tuple[Call, Token]], deadline: Deadline) -> Any:
         # The one place where tokens travel in a body, as WePay wants them for a batch:
         # https://developer.wepay.com/api/api-calls/batch
         body = {
@@ -269,47 +269,81 @@ class Caller:
             "client_secret": self._client.client_secret,
             "calls": [
                 {
-                    "call": f"/{call}",
+                    "call": f"/{call.name}",
                     "authorization": token.access_token,
-                    "reference_id": reference,
-                    "parameters": parameters,
+                    "reference_id": str(index),
+                    "parameters": call.parameters,
                 }
-                for reference, call, parameters, token in members
+                for index, (call, token) in enumerate(members)
             ],
         }
-        outcome = self._try_call(Call.of("batch/create", body, {}), None, deadline)
-        if isinstance(outcome, WePayError):
-            return outcome
-        secrets = [token.access_token for _, _, _, token in members]
-        names = {reference: call for reference, call, _, _ in members}
-        return {
-            response["reference_id"]: decipher_member(
-                names[response["reference_id"]], response.get("response"), secrets
-            )
-            for response in members_of(outcome)
-            if response.get("reference_id") in names
+        secrets = self._secrets([token for _, token in members])
+        answer = self._post(Call.of("batch/create", body, {}), None, deadline, secrets)
+        responses = {
+            str(member.get("reference_id")): member.get("response") for member in members_of(answer)
         }
+        return [
+            _member(call, responses.get(str(index)), secrets)
+            for index, (call, _) in enumerate(members)
+        ]
 
-    def _try_exchange(
+    def _post_code(
         self, code: Secret, redirect_uri: str, callback_uri: str | None, deadline: Deadline
-    ) -> Token | WePayError:
-        with watched() as attempt:
-            try:
-                return Token.from_mapping(
-                    self._client.fetch_access_token(
-                        redirect_uri=redirect_uri,
-                        code=code.value,
-                        callback_uri=callback_uri,
-                        timeout=deadline.remaining(),
-                    )
-                )
-            except WePayError as error:
-                return _bare(error)
-            except _FAILURES as error:
-                return _failure("oauth2/token", error, nothing_was_sent(error, attempt))
+    ) -> Token:
+        return Token.from_mapping(
+            self._client.fetch_access_token(
+                redirect_uri=redirect_uri,
+                code=code.value,
+                callback_uri=callback_uri,
+                timeout=deadline.remaining(),
+            )
+        )
 
 
-def _check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+def _outcome(call: str, post: Callable[[], Any]) -> Any:
+    """Return what a request gave, or its error without the frames that saw secrets."""
+    with watched() as attempt:
+        try:
+            return post()
+        except WePayError as error:
+            error.__cause__ = error.__context__ = None
+            return error.with_traceback(None)
+        except _FAILURES as error:
+            return _failure(call, type(error).__name__, unsent=nothing_was_sent(error, attempt))
+
+
+def _failure(call: str, kind: str, *, unsent: bool) -> WePayError:
+    if unsent:
+        return ConnectionFailed(
+            f"WePay could not be reached for {call!r} ({kind}): nothing was sent.", call=call
+        )
+    return OutcomeUnknown(
+        f"WePay gave no usable answer to {call!r} ({kind}): it may have been executed.", call=call
+    )
+
+
+def _may_repeat(call: str, outcome: Any) -> bool:
+    if isinstance(outcome, ConnectionFailed):
+        return True
+    if call not in LOOKUPS_REPEATED or not isinstance(outcome, OutcomeUnknown):
+        return False
+    return outcome.status is None or isinstance(outcome, ServerError)
+
+
+def _member(call: Call, response: Any, secrets: Sequence[str]) -> Any:
+    """Return the value of one member of a batch, or its error."""
+    if isinstance(response, dict | list):
+        outcome = decipher_member(call.name, response, secrets)
+    else:
+        outcome = OutcomeUnknown(
+            f"WePay's answer to a batch leaves out its {call.name!r}.", call=call.name
+        )
+    if isinstance(outcome, OutcomeUnknown):
+        outcome.unique_id = call.unique_id
+    return outcome
+
+
+def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse parameters that a token or a mistake would travel in.
 
     :raises InvalidCall: for ``access_token``, and for what is not a mapping by name.
@@ -321,49 +355,31 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
             f"{name!r} was given 'access_token' as a parameter: a token travels in the"
             " Authorization header only. Use client_for(owner) to act for somebody else."
         )
+    return dict(parameters)
 
 
-def _headers(name: str, headers: Mapping[str, str | None]) -> dict[str, str]:
+def _check_headers(name: str, headers: Mapping[str, str | None]) -> dict[str, str]:
     given = {header: value for header, value in headers.items() if value is not None}
     for header, value in given.items():
-        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        printable = isinstance(value, str) and value.isascii() and value.isprintable()
+        if not printable or value != value.strip():
             raise InvalidCall(f"{name!r} can't carry this value in the header {header!r}.")
     return {**given, "Content-Type": "application/json"}
 
 
-def _bare(error: WePayError) -> WePayError:
-    """Return an error without the frames and causes that saw the secrets."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
-
-
-def _failure(call: str, error: Exception, unsent: bool) -> WePayError:
-    kind = type(error).__name__
-    if unsent:
-        return ConnectionFailed(
-            f"WePay could not be reached for {call!r} ({kind}): nothing was sent.", call=call
-        )
-    return OutcomeUnknown(
-        f"WePay gave no usable answer to {call!r} ({kind}): it may have been executed.", call=call
-    )
-
-
 def _log(call: str, outcome: Any, seconds: float, owner: str | None) -> None:
-    status = getattr(outcome, "status", None) if isinstance(outcome, WePayError) else 200
-    code = getattr(outcome, "error_code", None) if isinstance(outcome, WePayError) else None
-    milliseconds = round(seconds * 1000)
+    failed = isinstance(outcome, WePayError)
+    facts = {
+        "wepay_call": call,
+        "wepay_status": getattr(outcome, "status", None) if failed else 200,
+        "wepay_error_code": getattr(outcome, "error_code", None),
+        "wepay_milliseconds": round(seconds * 1000),
+        "wepay_owner": owner,
+        "wepay_error": type(outcome).__name__ if failed else None,
+    }
     _logger.info(
-        "%s status=%s error_code=%s ms=%d owner=%s",
-        call,
-        status,
-        code,
-        milliseconds,
-        owner,
-        extra={
-            "wepay_call": call,
-            "wepay_status": status,
-            "wepay_error_code": code,
-            "wepay_milliseconds": milliseconds,
-            "wepay_owner": owner,
-        },
+        "%(wepay_call)s status=%(wepay_status)s error_code=%(wepay_error_code)s"
+        " ms=%(wepay_milliseconds)s owner=%(wepay_owner)s error=%(wepay_error)s",
+        facts,
+        extra=facts,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
-from flask import g, has_request_context, request
+from flask import has_request_context, request
 
 from .calls import Call, Deadline
-from .errors import OutcomeUnknown, WePayError
-from .state import State
-from .store import Authorization, Found
+from .errors import ConfigurationError, WePayError
+from .state import State, current_state
+from .store import MERCHANT, Authorization, Found
 from .succession import Succession
 from .tokens import Token
 
@@ -19,8 +20,8 @@ __all__ = ["WePayClient", "find", "forget", "send_batch"]
 #: How many calls one batch holds: https://developer.wepay.com/api/api-calls/batch
 LARGEST_BATCH = 50
 
-#: One call of a batch: the owner, the call's name, its parameters.
-Member = tuple[str | None, str, Mapping[str, Any]]
+#: One call of a batch and whose it is.
+Member = tuple[str | None, Call]
 
 
 class WePayClient:
@@ -139,15 +140,15 @@ class WePayClient:
 
         `share` names the part of the budget that strangers may use up.
         """
-        succession = Succession(self._state, self.owner, call.name, self._find())
+        succession = Succession(self._state, self.owner, self._find())
         while True:
-            authorization = succession.next()
+            authorization = succession.next(call.name)
             outcome = self._state.caller.send(
                 call, authorization.open(), deadline, share=share, owner=self.owner
             )
-            if not succession.ended(authorization, outcome):
+            if not succession.ended(authorization, call.name, outcome):
                 break
-            forget(self.owner)
+            forget(authorization.owner)
         if isinstance(outcome, WePayError):
             raise outcome
         return outcome
@@ -157,9 +158,13 @@ class WePayClient:
 
 
 def find(state: State, owner: str | None) -> Found:
-    """Look an owner up, once per request; outside of one every time anew."""
+    """Look an owner up, once per request; outside of one every time anew.
+
+    :raises ConfigurationError: if the owner is no string.
+    """
     if owner is None:
         return Found()
+    _check_owner(owner)
     seen = _seen()
     if seen is None:
         return state.store.find(owner)
@@ -168,10 +173,16 @@ def find(state: State, owner: str | None) -> Found:
     return seen[owner]
 
 
-def forget(owner: str | None) -> None:
+def _check_owner(owner: object) -> None:
+    if not isinstance(owner, str):
+        kind = type(owner).__name__
+        raise ConfigurationError(f"An owner is of type {kind}, not a string: give str(user.id).")
+
+
+def forget(owner: str) -> None:
     """Drop what this request has looked up of an owner, after it has changed."""
     seen = _seen()
-    if seen is not None and owner is not None:
+    if seen is not None:
         seen.pop(owner, None)
 
 
@@ -179,78 +190,101 @@ def _seen() -> dict[str, Found] | None:
     """Return what this request has looked up by owner, or None outside of a request."""
     if not has_request_context():
         return None
-    # An outer application context, and g with it, may serve many requests.
-    this: Any = request._get_current_object()  # type: ignore[attr-defined]
-    kept: tuple[Any, dict[str, Found]] | None = g.get("_wepay_seen")
-    if kept is None or kept[0] is not this:
-        g._wepay_seen = kept = (this, {})
-    return kept[1]
+    # Not in g: an outer application context may serve many requests.
+    seen: dict[int, dict[str, Found]] = request.environ.setdefault("flask_wepay.found", {})
+    return seen.setdefault(id(current_state()), {})
 
 
 def send_batch(
-    state: State, members: Iterable[Member], *, timeout: float | None, wait: float
+    state: State,
+    calls: Iterable[tuple[str | None, str, Mapping[str, Any]]],
+    *,
+    timeout: float | None,
+    wait: float,
 ) -> list[Any]:
-    """Send calls of several owners in requests of at most 50; see :meth:`WePayClient.batch`."""
-    checked = [
-        (owner, Call.of(call, parameters, {}).name, parameters)
-        for owner, call, parameters in members
-    ]
+    """Send calls of several owners in requests of at most 50; see :meth:`WePayClient.batch`.
+
+    :raises ConfigurationError: without the credentials that WePay wants of a batch, and for
+        other owners than the merchant itself with WEPAY_ACCESS_TOKEN.
+    """
+    members = [(owner, Call.of(call, parameters, {})) for owner, call, parameters in calls]
+    _check_application(state, members)
     results: list[Any] = []
-    for start in range(0, len(checked), LARGEST_BATCH):
-        chunk = checked[start : start + LARGEST_BATCH]
+    for start in range(0, len(members), LARGEST_BATCH):
+        chunk = members[start : start + LARGEST_BATCH]
         try:
             results += _send_chunk(state, chunk, Deadline(timeout or state.settings.timeout, wait))
         except WePayError as error:
             # What earlier requests brought must not be lost.
             if not results:
                 raise
-            results += [error] * len(chunk)
+            results += [_of_member(error, call) for _, call in chunk]
     return results
+
+
+def _check_application(state: State, members: Sequence[Member]) -> None:
+    settings = state.settings
+    if not settings.client_secret.value:
+        raise ConfigurationError(
+            "A batch needs 'WEPAY_CLIENT_ID' and 'WEPAY_CLIENT_SECRET' beside 'WEPAY_ACCESS_TOKEN'."
+        )
+    if settings.access_token is not None and {owner for owner, _ in members} - {MERCHANT}:
+        raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
 
 
 def _send_chunk(state: State, members: Sequence[Member], deadline: Deadline) -> list[Any]:
     """Send one request, and again those members whose token turned out to be dead."""
-    known = {owner: find(state, owner) for owner, _, _ in members}
-    successions = [Succession(state, owner, call, known[owner]) for owner, call, _ in members]
-    results: list[Any] = [None] * len(members)
-    waiting = list(range(len(members)))
-    while waiting:
-        sent: dict[int, tuple[Authorization, Token]] = {}
-        for index in waiting:
-            try:
-                authorization = successions[index].next()
-                sent[index] = (authorization, authorization.open())
-            except WePayError as error:
-                results[index] = error
-        if not sent:
+    successions = {owner: Succession(state, owner, find(state, owner)) for owner, _ in members}
+    results: dict[int, Any] = {}
+    answered = False
+    while sent := _choose(members, successions, results):
+        calls = [(call, token) for call, _, token in sent.values()]
+        try:
+            outcomes = state.caller.send_batch(calls, deadline)
+        except WePayError as error:
+            if not answered:
+                raise
+            results |= {index: _of_member(error, call) for index, (call, _, _) in sent.items()}
             break
-        responses = _send_members(state, {i: (*members[i][1:], sent[i][1]) for i in sent}, deadline)
-        waiting = []
-        for index, response in responses.items():
-            owner = members[index][0]
-            results[index] = response
-            if successions[index].ended(sent[index][0], response):
-                forget(owner)
-                waiting.append(index)
-    return results
+        answered = True
+        for (index, (call, authorization, _)), outcome in zip(sent.items(), outcomes, strict=True):
+            if successions[authorization.owner].ended(authorization, call.name, outcome):
+                forget(authorization.owner)
+            else:
+                results[index] = outcome
+    return [results[index] for index in range(len(members))]
 
 
-def _send_members(
-    state: State, members: Mapping[int, tuple[str, Mapping[str, Any], Token]], deadline: Deadline
-) -> dict[int, Any]:
-    """Send one /batch/create and return each member's value or error.
+def _choose(
+    members: Sequence[Member],
+    successions: Mapping[str | None, Succession],
+    results: dict[int, Any],
+) -> dict[int, tuple[Call, Authorization, Token]]:
+    """Give each member without a result its owner's next token, or the lack of one as result."""
+    waiting = {index: member for index, member in enumerate(members) if index not in results}
+    tokens = {owner: _next(successions[owner]) for owner in dict(waiting.values())}
+    chosen = {}
+    for index, (owner, call) in waiting.items():
+        found = tokens[owner]
+        if isinstance(found, WePayError):
+            results[index] = _of_member(found, call)
+        else:
+            chosen[index] = (call, *found)
+    return chosen
 
-    https://developer.wepay.com/api/api-calls/batch
-    """
-    answer = state.caller.send_batch(
-        [(str(index), *member) for index, member in members.items()], deadline
-    )
-    if isinstance(answer, WePayError):
-        raise answer
-    return {
-        index: answer.get(
-            str(index),
-            OutcomeUnknown(f"WePay's answer to a batch leaves out its {call!r}.", call=call),
-        )
-        for index, (call, _, _) in members.items()
-    }
+
+def _next(succession: Succession) -> tuple[Authorization, Token] | WePayError:
+    try:
+        authorization = succession.next("batch/create")
+        return authorization, authorization.open()
+    except WePayError as error:
+        return error
+
+
+def _of_member(error: WePayError, call: Call) -> WePayError:
+    """Return the error of a whole request as that of one of its members."""
+    error = copy(error)
+    for name, value in (("call", call.name), ("unique_id", call.unique_id)):
+        if hasattr(error, name):
+            setattr(error, name, value)
+    return error

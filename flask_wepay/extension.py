@@ -107,7 +107,7 @@ class WePay:
     ) -> list[Any]:
         """Make calls of several owners, each an (owner, call, parameters).
 
-        As :meth:`WePayClient.batch` else.
+        Everything else is as in :meth:`WePayClient.batch`.
         """
         return send_batch(current_state(), calls, timeout=timeout, wait=wait)
 

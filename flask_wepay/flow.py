@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import current_app, request, session, url_for
 
 from . import logins, signals
+from .addresses import check_redirect_uri
 from .calls import Call, Deadline
 from .client import WePayClient, forget
 from .errors import (
@@ -25,7 +26,6 @@ from .errors import (
 )
 from .notifications import Origin, signed
 from .oauth import PREFILL
-from .settings import check_redirect_uri
 from .state import State
 from .store import Ended, Pending, StateTaken
 from .throttle import LOOKUPS
@@ -131,11 +131,8 @@ def refusal(
 
 def _exchange(state: State, pending: Pending, code: Secret, redirect_uri: str) -> Token:
     """Exchange the code with no database connection held, and save the token."""
-    callback_uri = None
-    if pending.id:
-        origin = Origin(pending.id, pending.state_hash)
-        callback_uri = signed(state.settings, _ipn_route, origin)
     try:
+        callback_uri = _callback_uri(state, pending)
         token = state.caller.exchange(
             code, redirect_uri, callback_uri, Deadline(state.settings.timeout)
         )
@@ -165,12 +162,16 @@ def _key(state: State, owner: str) -> logins.LoginKey:
     return owner, settings.client_id, settings.environment, uri
 
 
-def _ipn_route() -> str:
-    return url_for("wepay.ipn", _external=True)
+def _callback_uri(state: State, pending: Pending) -> str | None:
+    if not pending.id:
+        # With token hooks there is no row that an IPN could be about.
+        return None
+    origin = Origin(pending.id, pending.state_hash)
+    return signed(state.settings, lambda: url_for("wepay.ipn", _external=True), origin)
 
 
 def _prefill(state: State) -> Mapping[str, Any]:
-    given = (state.hooks.prefill or dict)()
+    given = (state.hooks.prefill or dict)() or {}
     unknown = set(given) - set(PREFILL)
     if unknown:
         raise ConfigurationError(

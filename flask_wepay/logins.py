@@ -28,9 +28,8 @@ LIFETIME = 3600
 COOKIE_BUDGET = 1000
 LONGEST_NEXT = 600
 
-#: What a browser, too, leaves as it is, besides letters and digits; where it encodes one
-#: of these after all, in a path, it does so by itself.
-SAFE = "%/?#:@!$&'()*+,;=-._~[]{}|^`"
+#: An address's characters besides letters and digits that need no percent-encoding.
+SAFE = "%/?#:@!$&'()*+,;=-._~[]"
 
 #: What a login is bound to besides its state: owner, client id, environment, redirect URI.
 LoginKey = tuple[str, int, str, str]

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from itsdangerous import BadData, URLSafeSerializer
 
 from . import signals
+from .addresses import LONGEST_URI, check_callback_uri, is_local
 from .answers import end_of_token
 from .calls import Call, Deadline
 from .errors import (
@@ -26,7 +27,7 @@ from .errors import (
     Throttled,
     TokenUnreadable,
 )
-from .settings import LONGEST_URI, Settings, is_local
+from .settings import Settings
 from .state import State
 from .store import Authorization
 from .succession import tell_end
@@ -76,14 +77,9 @@ def signed(settings: Settings, route: Callable[[], str], origin: Origin) -> str 
     base = _base(settings, route)
     if base is None:
         return None
-    parts = urlsplit(base)
-    if settings.environment != "sandbox" and is_local(parts.hostname or ""):
+    if settings.environment != "sandbox" and is_local(urlsplit(base).hostname or ""):
         return None
-    if settings.environment == "production" and (parts.scheme != "https" or parts.port):
-        raise ConfigurationError(
-            f"IPNs can't come to {base!r}: in production WePay wants https without a port. Does"
-            " your proxy tell Flask the scheme? Else set 'WEPAY_CALLBACK_URI'."
-        )
+    check_callback_uri(base, settings.environment, "WEPAY_CALLBACK_URI")
     signature = _serializer(settings).dumps(
         [settings.client_id, origin.row_id, origin.state_hash[:16]]
     )

@@ -7,9 +7,12 @@ neither undoes anything nor keeps the other receivers from running.
 from __future__ import annotations
 
 import logging
+import re
+import traceback
 from typing import Any
 
 from blinker import NamedSignal, Namespace
+from flask import Flask
 from flask.globals import app_ctx
 
 __all__ = [
@@ -19,6 +22,16 @@ __all__ = [
     "wepay_token_revoked",
     "wepay_user_deleted",
 ]
+
+#: What looks like a token, or stands where a token, a secret or a signature does.
+_SECRET = re.compile(
+    r"""\b(?:STAGE|PRODUCTION)_[\w-]+
+    | (?P<name>
+        (?:access_token|client_secret|wepay_signature)['"]?\s*[=:]\s*['"]? | Bearer\s+
+      ) [^\s'"&,}]+
+    """,
+    re.VERBOSE,
+)
 
 _signals = Namespace()
 _logger = logging.getLogger("flask_wepay")
@@ -50,10 +63,17 @@ def send(signal: NamedSignal, **facts: Any) -> bool:
     for receiver in signal.receivers_for(app):
         try:
             receiver(app, **facts)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever a receiver does wrong must not undo what is already true.
             succeeded = False
-            _logger.error(
-                "A receiver of %s raised %s.", signal.name, type(error).__name__, exc_info=error
-            )
+            _logger.error("A receiver of %s raised:\n%s", signal.name, _traceback(app, error))
     return succeeded
+
+
+def _traceback(app: Flask, error: Exception) -> str:
+    """Write a traceback without the secrets that a receiver's error may name."""
+    text = "".join(traceback.format_exception(error))
+    client_secret = app.extensions["wepay"].settings.client_secret.value
+    if client_secret:
+        text = text.replace(client_secret, "[redacted]")
+    return _SECRET.sub(lambda match: f"{match['name'] or ''}[redacted]", text)

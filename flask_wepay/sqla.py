@@ -10,43 +10,47 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 import tenacity
 from flask import Flask
 from sqlalchemy.exc import (
+    DataError,
     DBAPIError,
     IntegrityError,
-    InterfaceError,
-    OperationalError,
+    ProgrammingError,
     SQLAlchemyError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, mapped_column, scoped_session
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
-from .encryption import Keyring
+from .encryption import Keyring, Unreadable
 from .errors import ConfigurationError, StoreUnavailable
 from .store import Authorization, Ended, Found, Pending, StateTaken, unseal
 from .tokens import Secret, Token
 
-__all__ = ["SQLAlchemyStore", "WePayTokenMixin", "session_of"]
+__all__ = ["Progress", "SQLAlchemyStore", "WePayTokenMixin", "session_of"]
 
 #: How many authorizations a call tries at most.
 MOST_CANDIDATES = 5
-#: For how long a pending row counts as being worked on.
-FINISHING = timedelta(seconds=60)
-#: For how long a grant counts as recent.
-LATELY = timedelta(seconds=60)
+#: For how long a pending row counts as being worked on, and a grant as recent.
+A_MINUTE = timedelta(minutes=1)
+#: For how long a login can be finished: its row answers for its state until then.
+AN_HOUR = timedelta(hours=1)
 #: How many authorizations an IPN makes us ask about at most.
 MOST_LIVING = 20
-#: Seconds for which a row's birth, and its grant, are tried again; with the call's own
-#: deadline in between, a callback stays under the 30 s after which gunicorn kills it.
-BIRTH_SECONDS = 2.0
+#: Seconds for which a look-up, a row's birth or end, and its grant are tried again; with the
+#: call's own deadline in between, a callback stays under the 30 s after which gunicorn kills it.
+READ_SECONDS = 1.0
+WRITE_SECONDS = 2.0
 GRANT_SECONDS = 5.0
+#: Why WePay ended an authorization; the other reasons are our own.
+LOST = ("revoked", "deleted")
 
 _Result = TypeVar("_Result")
 _logger = logging.getLogger("flask_wepay")
@@ -90,6 +94,26 @@ class WePayTokenMixin:
     reason = mapped_column(sa.String(32), nullable=True)
 
 
+class Progress(NamedTuple):
+    """How far a rotation got."""
+
+    #: Rows that are encrypted under the newest key now.
+    rotated: int
+    #: Rows that no key opens; they stay as they are.
+    unreadable: int
+
+
+class Inspection(NamedTuple):
+    """What the database has of the token table."""
+
+    #: The name of SQLAlchemy's dialect.
+    database: str
+    #: What differs from the model, each as a sentence without its full stop.
+    problems: list[str]
+    #: What the database's settings are not made for, or None.
+    advice: str | None
+
+
 def session_of(app: Flask) -> Callable[[], Session]:
     """Return what gives the session of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite.
 
@@ -128,41 +152,31 @@ class SQLAlchemyStore:
     def find(self, owner: str, *, fresh: bool = False) -> Found:
         """Look an owner up with one SELECT, which costs the same whatever the table's size."""
         now = int(time.time())
-        with self._reading(fresh) as connection:
-            rows = connection.execute(self._look_up, {"owner": owner, "now": now}).all()
+        rows = self._read(self._look_up, {"owner": owner, "now": now}, fresh=fresh)
         if not rows:
             return Found()
         newest = rows[0]
         living = [row for row in rows if row.revoked_at is None and not _expired(row, now)]
         return Found(
             newest.user_id,
-            tuple(self._authorization(row) for row in living[:MOST_CANDIDATES]),
+            tuple(self.authorization(row) for row in living[:MOST_CANDIDATES]),
             None if living else newest.reason or "expired",
-            datetime.now(UTC) - _utc(newest.granted_at) < LATELY,
+            abs(datetime.now(UTC) - _utc(newest.granted_at)) < A_MINUTE,
         )
 
     def progress(self, owner: str, state: Secret) -> str | None:
         """Return how far the owner's login with this state got."""
         table = self._table
-        with self._reading() as connection:
-            row = connection.execute(
-                sa.select(
-                    table.c.granted_at,
-                    table.c.revoked_at,
-                    (table.c.created_at > _clock(connection) - FINISHING).label("young"),
-                ).where(
-                    table.c.state_hash == _hash(state),
-                    table.c.owner == owner,
-                    table.c.client_id == self._client_id,
-                )
-            ).one_or_none()
-        if row is None:
+        young = table.c.created_at > self._clock() - A_MINUTE
+        query = sa.select(table.c.granted_at, table.c.revoked_at, young.label("young"))
+        rows = self._read(query.where(*self._of(owner), table.c.state_hash == _hash(state)))
+        if not rows:
             return None
-        if row.revoked_at is not None:
+        if rows[0].revoked_at is not None:
             return "dead"
-        if row.granted_at is not None:
+        if rows[0].granted_at is not None:
             return "granted"
-        return "pending" if row.young else "dead"
+        return "pending" if rows[0].young else "dead"
 
     def user_of_row(self, id_: int, state_hash: str) -> int | None:
         """Return WePay's user of a granted row, by its id and the start of its state hash."""
@@ -172,14 +186,14 @@ class SQLAlchemyStore:
             table.c.state_hash.startswith(state_hash, autoescape=True),
             table.c.client_id == self._client_id,
         )
-        with self._reading() as connection:
-            return connection.execute(query).scalar()
+        rows = self._read(query)
+        return rows[0].user_id if rows else None
 
     def living(self, user_id: int) -> tuple[Authorization, ...]:
         """Return the living authorizations of a WePay user, whoever owns them, newest first."""
         table = self._table
         query = (
-            sa.select(table)
+            sa.select(*_columns(table))
             .where(
                 table.c.client_id == self._client_id,
                 table.c.user_id == user_id,
@@ -189,26 +203,37 @@ class SQLAlchemyStore:
             .order_by(table.c.granted_at.desc(), table.c.id.desc())
             .limit(MOST_LIVING)
         )
-        with self._reading() as connection:
-            return tuple(self._authorization(row) for row in connection.execute(query))
+        rows = self._read(query)
+        return tuple(self.authorization(row) for row in rows)
+
+    def authorization(self, row: sa.Row[Any]) -> Authorization:
+        """Return the authorization of a row that has a token."""
+
+        def open_() -> Token:
+            access_token = unseal(
+                self._keyring,
+                row.token,
+                client_id=self._client_id,
+                owner=row.owner,
+                user_id=row.user_id,
+            )
+            return Token(access_token, row.user_id, row.token_type, row.expires_at)
+
+        return Authorization(row.owner, row.user_id, open_, row.id, row.state_hash)
 
     # The life of a row
 
     def begin(self, owner: str, state: Secret) -> Pending:
         """Bear the pending row, and note what was granted before it."""
         try:
-            return self._persist(
-                BIRTH_SECONDS, lambda connection: self._bear(connection, owner, _hash(state))
+            return self._write(
+                WRITE_SECONDS, lambda connection: self._bear(connection, owner, _hash(state))
             )
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, IntegrityError) and self._has_row(state):
+            taken = isinstance(error.__cause__, IntegrityError)
+            if taken and self.progress(owner, state) is not None:
                 raise StateTaken from None
             raise
-
-    def _has_row(self, state: Secret) -> bool:
-        query = sa.select(self._table.c.id).where(self._table.c.state_hash == _hash(state))
-        with self._reading(fresh=True) as connection:
-            return connection.execute(query).first() is not None
 
     def _bear(self, connection: sa.Connection, owner: str, state_hash: str) -> Pending:
         table = self._table
@@ -219,41 +244,36 @@ class SQLAlchemyStore:
                 client_id=self._client_id,
                 owner=owner,
                 state_hash=state_hash,
-                created_at=_clock(connection),
+                created_at=self._clock(),
             )
         )
         assert born.inserted_primary_key is not None
-        mine = (table.c.client_id == self._client_id, table.c.owner == owner)
-        granted = connection.execute(
+        predecessors = connection.execute(
             sa.select(table.c.id, table.c.state_hash).where(
-                *mine, table.c.granted_at.is_not(None), table.c.revoked_at.is_(None)
+                *self._of(owner), table.c.granted_at.is_not(None), table.c.revoked_at.is_(None)
             )
-        ).all()
-        last_granted_at = connection.execute(
-            sa.select(sa.func.max(table.c.granted_at)).where(*mine)
-        ).scalar()
+        )
         return Pending(
             owner,
             born.inserted_primary_key[0],
             state_hash,
-            tuple((row.id, row.state_hash) for row in granted),
-            last_granted_at,
+            tuple((row.id, row.state_hash) for row in predecessors),
+            connection.scalar(self._latest(table.c.granted_at, owner)),
         )
 
     def grant(self, pending: Pending, token: Token) -> None:
         """Grant the row, and end those that WePay revoked by this exchange."""
-        if not self._persist(
+        if not self._write(
             GRANT_SECONDS, lambda connection: self._grant(connection, pending, token)
         ):
             raise Ended
 
     def _grant(self, connection: sa.Connection, pending: Pending, token: Token) -> bool:
         table = self._table
-        granted = self._granted_values(connection, pending, token)
+        granted = self._granted_values(pending, token)
         born = connection.execute(
             table.update()
             .where(
-                table.c.id == pending.id,
                 table.c.state_hash == pending.state_hash,
                 table.c.granted_at.is_(None),
                 table.c.revoked_at.is_(None),
@@ -267,30 +287,23 @@ class SQLAlchemyStore:
             if row is not None:
                 # Granted: an earlier try of ours was committed after all.
                 return row.granted_at is not None
+            # Somebody has pruned it.
             connection.execute(
                 table.insert().values(
                     client_id=self._client_id,
                     owner=pending.owner,
                     state_hash=pending.state_hash,
-                    created_at=_clock(connection),
+                    created_at=self._clock(),
                     **granted,
                 )
             )
-        self._replace(connection, pending, token)
+        # The exchanges of these were answered before this one was sent.
+        replaced = table.c.state_hash.in_([state_hash for _, state_hash in pending.predecessors])
+        connection.execute(self._end("replaced", replaced, table.c.user_id == token.user_id))
         return True
 
-    def _granted_values(
-        self, connection: sa.Connection, pending: Pending, token: Token
-    ) -> dict[str, Any]:
+    def _granted_values(self, pending: Pending, token: Token) -> dict[str, Any]:
         assert token.user_id is not None
-        granted_at = _clock(connection)
-        if pending.last_granted_at is not None:
-            # A clock that was set back must not make an older WePay user the owner's.
-            after = _utc(pending.last_granted_at) + timedelta(microseconds=1)
-            if isinstance(granted_at, datetime):
-                granted_at = max(granted_at, after)
-            else:
-                granted_at = sa.func.greatest(granted_at, after)
         return {
             "user_id": token.user_id,
             "token": self._keyring.seal(
@@ -301,34 +314,16 @@ class SQLAlchemyStore:
             ),
             "token_type": token.token_type,
             "expires_at": token.expires_at,
-            "granted_at": granted_at,
+            # A clock that was set back must not make an older WePay user the owner's.
+            "granted_at": self._clock(pending.last_granted_at),
         }
-
-    def _replace(self, connection: sa.Connection, pending: Pending, token: Token) -> None:
-        """End the rows whose exchanges were answered before this one was sent."""
-        if pending.predecessors:
-            ids, hashes = zip(*pending.predecessors, strict=True)
-            self._end(
-                connection,
-                "replaced",
-                self._table.c.id.in_(ids),
-                self._table.c.state_hash.in_(hashes),
-                self._table.c.user_id == token.user_id,
-            )
 
     def abandon(self, pending: Pending) -> None:
         """End a pending row whose exchange gave no token."""
+        table = self._table
+        mine = table.c.state_hash == pending.state_hash
         try:
-            self._persist(
-                BIRTH_SECONDS,
-                lambda connection: self._end(
-                    connection,
-                    "failed",
-                    self._table.c.id == pending.id,
-                    self._table.c.state_hash == pending.state_hash,
-                    self._table.c.granted_at.is_(None),
-                ),
-            )
+            self._execute(self._end("failed", mine, table.c.granted_at.is_(None)))
         except StoreUnavailable:
             # The row then stays pending, which after a minute means the same.
             _logger.warning("A login that failed could not be noted as such.")
@@ -338,16 +333,16 @@ class SQLAlchemyStore:
         if not self._can_write_apart():
             _logger.info("A dead row is left to be marked at a later use: the view is writing.")
             return False
+        table = self._table
+        row = (
+            table.c.id == authorization.id,
+            table.c.state_hash == authorization.state_hash,
+        )
+        latest = self._latest(table.c.revoked_at, authorization.owner)
         try:
-            ended = self._persist(
-                0,
-                lambda connection: self._end(
-                    connection,
-                    reason,
-                    self._table.c.id == authorization.id,
-                    self._table.c.state_hash == authorization.state_hash,
-                ),
-            )
+            # With a clock that was set back `ended_last` must still find this one.
+            after = self._read(latest, fresh=True)[0][0]
+            ended = self._execute(self._end(reason, *row, after=after))
         except StoreUnavailable:
             _logger.warning("A dead row is left to be marked at a later use.", exc_info=True)
             return False
@@ -359,19 +354,14 @@ class SQLAlchemyStore:
         Of several workers that each mark one row, exactly one finds its own here.
         """
         table = self._table
-        with self._reading(fresh=True) as connection:
-            last = connection.execute(
-                sa.select(table.c.id, table.c.state_hash)
-                .where(
-                    table.c.client_id == self._client_id,
-                    table.c.owner == owner,
-                    table.c.user_id == user_id,
-                    table.c.reason.in_(("revoked", "deleted")),
-                )
-                .order_by(table.c.revoked_at.desc(), table.c.id.desc())
-                .limit(1)
-            ).one_or_none()
-        return last is not None and tuple(last) == (authorization.id, authorization.state_hash)
+        query = (
+            sa.select(table.c.id, table.c.state_hash)
+            .where(*self._of(owner), table.c.user_id == user_id, table.c.reason.in_(LOST))
+            .order_by(table.c.revoked_at.desc(), table.c.id.desc())
+            .limit(1)
+        )
+        rows = self._read(query, fresh=True)
+        return rows[:1] == [(authorization.id, authorization.state_hash)]
 
     def disconnect(self, owner: str) -> None:
         """End all of the owner's rows, pending ones too."""
@@ -379,28 +369,144 @@ class SQLAlchemyStore:
             raise StoreUnavailable(
                 "The view's own transaction holds the database: commit it before disconnecting."
             )
-        table = self._table
-        self._persist(
-            BIRTH_SECONDS,
-            lambda connection: self._end(
-                connection,
-                "disconnected",
-                table.c.client_id == self._client_id,
-                table.c.owner == owner,
-            ),
-        )
+        self._execute(self._end("disconnected", *self._of(owner)))
 
     def adopt(self, owner: str, token: Token) -> None:
         """Store a token that was obtained elsewhere as an authorization of its own."""
         pending = self.begin(owner, Secret(secrets.token_urlsafe()))
         self.grant(pending, token)
 
-    def _end(self, connection: sa.Connection, reason: str, *which: sa.ColumnElement[bool]) -> int:
-        return connection.execute(
+    def _end(
+        self, reason: str, *which: sa.ColumnElement[bool], after: datetime | None = None
+    ) -> sa.Update:
+        return (
             self._table.update()
             .where(*which, self._table.c.revoked_at.is_(None))
-            .values(revoked_at=_clock(connection), reason=reason, token=None)
-        ).rowcount
+            .values(revoked_at=self._clock(after), reason=reason, token=None)
+        )
+
+    def _of(self, owner: str) -> tuple[sa.ColumnElement[bool], ...]:
+        return self._table.c.client_id == self._client_id, self._table.c.owner == owner
+
+    def _latest(self, column: sa.ColumnElement[datetime], owner: str) -> sa.Select[Any]:
+        return sa.select(sa.func.max(column)).where(*self._of(owner))
+
+    # Maintenance
+
+    def count(self) -> int:
+        """Count the rows of this application."""
+        query = sa.select(sa.func.count()).where(self._table.c.client_id == self._client_id)
+        return int(self._read(query)[0][0])
+
+    def rows(self, limit: int = 500) -> Iterator[sa.Row[Any]]:
+        """Give all rows of this application, oldest first, reading so many at a time.
+
+        No connection is held in between. :meth:`authorization` opens those with a token.
+        """
+        for page in self._pages(limit):
+            yield from page
+
+    def rotate(self, batch_size: int = 500) -> Iterator[Progress]:
+        """Encrypt all tokens anew under the newest key, and tell after each batch how far it got.
+
+        It may run while the application does, be interrupted, and be repeated.
+
+        :raises StoreUnavailable: if the database does not answer; what is done stays done.
+        """
+        table = self._table
+        reseal = (
+            table.update()
+            # A row that has ended meanwhile stays without a token.
+            .where(table.c.state_hash == sa.bindparam("its"), table.c.token == sa.bindparam("old"))
+            .values(token=sa.bindparam("new"))
+        )
+        rotated = unreadable = 0
+        for page in self._pages(batch_size, table.c.token.is_not(None)):
+            resealed = list(self._resealed(page))
+            if resealed:
+                self._execute(reseal, resealed)
+            rotated += len(resealed)
+            unreadable += len(page) - len(resealed)
+            yield Progress(rotated, unreadable)
+
+    def _resealed(self, page: Sequence[sa.Row[Any]]) -> Iterator[dict[str, str]]:
+        for row in page:
+            with suppress(Unreadable):
+                new = self._keyring.rotate(row.token)
+                yield {"its": row.state_hash, "old": row.token, "new": new}
+
+    def prune(self, days: int) -> int:
+        """Delete rows that died, or were left pending, so many days ago; return how many.
+
+        The newest row ever granted to an owner stays, dead or alive, unless a disconnect
+        ended it: without it the owner would fall back to an older WePay user.
+        """
+        table = self._table
+        pruned = 0
+        for page in self._pages(500, self._prunable(days)):
+            deletion = table.delete().where(
+                table.c.state_hash.in_([row.state_hash for row in page]),
+                sa.or_(table.c.granted_at.is_(None), table.c.revoked_at.is_not(None)),
+            )
+            pruned += self._execute(deletion)
+        return pruned
+
+    def _prunable(self, days: int) -> sa.ColumnElement[bool]:
+        table, newer = self._table.c, self._table.alias("newer").c
+        old = self._clock() - max(timedelta(days=days), AN_HOUR)
+        later = sa.or_(
+            newer.granted_at > table.granted_at,
+            sa.and_(newer.granted_at == table.granted_at, newer.id > table.id),
+        )
+        superseded = sa.exists().where(
+            newer.client_id == table.client_id, newer.owner == table.owner, later
+        )
+        return sa.or_(
+            sa.and_(table.granted_at.is_(None), table.created_at < old),
+            sa.and_(table.revoked_at < old, sa.or_(table.reason == "disconnected", superseded)),
+        )
+
+    def inspect(self) -> Inspection:
+        """Compare what migrations left behind with what the model says.
+
+        :raises StoreUnavailable: if the database does not answer.
+        """
+        return self._apart(READ_SECONDS, _was_cut, lambda connection: self._inspect(connection))
+
+    def _inspect(self, connection: sa.Connection) -> Inspection:
+        inspector, dialect = sa.inspect(connection), connection.dialect.name
+        name, schema = self._table.name, self._table.schema
+        if not inspector.has_table(name, schema):
+            return Inspection(dialect, [f"there is no table {name!r}"], None)
+        present = {column["name"] for column in inspector.get_columns(name, schema)}
+        problems = [
+            f"column {column.name!r} is missing"
+            for column in self._table.columns
+            if column.name not in present
+        ]
+        unique = [i for i in inspector.get_indexes(name, schema) if i["unique"]]
+        constraints = [*unique, *inspector.get_unique_constraints(name, schema)]
+        if ["state_hash"] not in [constraint["column_names"] for constraint in constraints]:
+            problems.append("column 'state_hash' is not unique")
+        advice = None
+        if dialect == "sqlite":
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+            if mode not in ("wal", "memory"):
+                advice = f"SQLite in journal mode {mode!r}: use WAL with more than one process"
+        return Inspection(dialect, problems, advice)
+
+    def _pages(self, limit: int, *which: sa.ColumnElement[bool]) -> Iterator[list[sa.Row[Any]]]:
+        table = self._table
+        query = (
+            sa.select(*_columns(table))
+            .where(table.c.client_id == self._client_id, *which)
+            .order_by(table.c.id)
+            .limit(limit)
+        )
+        page = self._read(query)
+        while page:
+            yield page
+            page = self._read(query.where(table.c.id > page[-1].id))
 
     # Connections
 
@@ -409,78 +515,102 @@ class SQLAlchemyStore:
         session = self._session()
         if session.in_transaction():
             try:
-                session.commit()
-            except SQLAlchemyError as error:
+                with _translated():
+                    session.commit()
+            except StoreUnavailable:
                 session.rollback()
-                raise _unavailable(error) from error
+                raise
 
-    @contextmanager
-    def _reading(self, fresh: bool = False) -> Iterator[sa.Connection]:
-        """Give the connection to look up with, for as long as the block runs.
+    def _read(
+        self,
+        query: sa.Select[Any],
+        parameters: dict[str, Any] | None = None,
+        *,
+        fresh: bool = False,
+    ) -> list[sa.Row[Any]]:
+        """Look something up, on the session's connection where it has one already.
 
-        That is the session's where it has one already: waiting for a second one
-        while holding the first would starve a small pool.
+        Waiting for a second one while holding the first would starve a small pool.
         """
         session = self._session()
-        try:
-            if _holds_connection(session) and not (fresh and self._can_write_apart()):
-                yield session.connection(bind_arguments={"mapper": self._model})
-            else:
-                with self._engine(session).connect() as connection:
-                    yield connection
-        except SQLAlchemyError as error:
-            raise _unavailable(error) from error
+        if _holds_connection(session) and not (fresh and self._can_write_apart()):
+            with _translated():
+                return list(self._connection(session).execute(query, parameters))
+        # The pool may have kept connections from before a restart of the database.
+        return self._apart(READ_SECONDS, _was_cut, lambda c: list(c.execute(query, parameters)))
 
-    def _persist(self, seconds: float, work: Callable[[sa.Connection], _Result]) -> _Result:
+    def _execute(
+        self, statement: sa.Update | sa.Delete, parameters: list[dict[str, str]] | None = None
+    ) -> int:
+        return self._write(WRITE_SECONDS, lambda c: c.execute(statement, parameters).rowcount)
+
+    def _write(self, seconds: float, work: Callable[[sa.Connection], _Result]) -> _Result:
+        return self._apart(seconds, _may_pass, work)
+
+    def _apart(
+        self,
+        seconds: float,
+        again: Callable[[BaseException], bool],
+        work: Callable[[sa.Connection], _Result],
+    ) -> _Result:
         """Do some work in a short transaction of its own, again where that may help.
 
         :raises StoreUnavailable: if it did not succeed within `seconds`.
         """
-        engine = self._engine(self._session())
-        try:
-            for attempt in tenacity.Retrying(
-                retry=tenacity.retry_if_exception(_may_pass),
-                stop=tenacity.stop_after_delay(seconds),
-                wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
-                reraise=True,
-            ):
-                with attempt, engine.begin() as connection:
-                    result = work(connection)
-        except SQLAlchemyError as error:
-            raise _unavailable(error) from error
-        return result
+        engine = self._engine()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(again),
+            stop=tenacity.stop_after_delay(seconds),
+            wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
+            reraise=True,
+        )
 
-    def _engine(self, session: Session) -> sa.Engine:
-        return session.get_bind(mapper=self._model).engine
+        def attempt() -> _Result:
+            with engine.begin() as connection:
+                return work(connection)
+
+        with _translated():
+            return retrying(attempt)
+
+    def _engine(self) -> sa.Engine:
+        return self._session().get_bind(mapper=self._model).engine
+
+    def _clock(self, after: datetime | None = None) -> Any:
+        """Return the database's clock where it is a fine one, else this machine's.
+
+        What it must come `after` is for a clock that was set back.
+        """
+        earliest = None if after is None else _utc(after) + timedelta(microseconds=1)
+        if self._engine().dialect.name == "postgresql":
+            now = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
+            return (
+                now if earliest is None else sa.func.greatest(now, sa.literal(earliest, now.type))
+            )
+        return datetime.now(UTC) if earliest is None else max(datetime.now(UTC), earliest)
+
+    def _connection(self, session: Session) -> sa.Connection:
+        return session.connection(bind_arguments={"mapper": self._model})
 
     def _can_write_apart(self) -> bool:
         """Tell whether a transaction beside the application's own is possible just now."""
         session = self._session()
         if not _holds_connection(session):
             return True
-        connection = session.connection(bind_arguments={"mapper": self._model})
+        with _translated():
+            connection = self._connection(session)
+        pool = connection.engine.pool
         if connection.dialect.name == "sqlite":
             # Its one write lock may be the view's, and so may the only connection.
             driver: Any = connection.connection.driver_connection
             if driver.in_transaction:
                 return False
-        pool = connection.engine.pool
+        elif isinstance(pool, StaticPool | SingletonThreadPool):
+            # What is committed on the only connection is the view's work too.
+            return False
         if isinstance(pool, QueuePool):
-            return pool.checkedout() < pool.size() + max(pool._max_overflow, 0)
+            overflow = pool._max_overflow  # noqa: SLF001
+            return overflow < 0 or pool.checkedout() < pool.size() + overflow
         return True
-
-    def _authorization(self, row: Any) -> Authorization:
-        def open_() -> Token:
-            access_token = unseal(
-                self._keyring,
-                row.token,
-                client_id=self._client_id,
-                owner=row.owner,
-                user_id=row.user_id,
-            )
-            return Token(access_token, row.user_id, row.token_type, row.expires_at)
-
-        return Authorization(row.owner, row.user_id, open_, row.id, row.state_hash)
 
 
 def _look_up(table: sa.Table, client_id: int) -> sa.Select[Any]:
@@ -502,23 +632,17 @@ def _look_up(table: sa.Table, client_id: int) -> sa.Select[Any]:
         sa.or_(table.c.expires_at.is_(None), table.c.expires_at > sa.bindparam("now")),
     )
     return (
-        sa.select(
-            table.c.id,
-            table.c.owner,
-            table.c.state_hash,
-            table.c.user_id,
-            table.c.token,
-            table.c.token_type,
-            table.c.expires_at,
-            table.c.granted_at,
-            table.c.revoked_at,
-            table.c.reason,
-        )
+        sa.select(*_columns(table))
         .join(newest_row, table.c.user_id == newest_row.c.user_id)
         .where(*mine, sa.or_(living, table.c.id == newest_row.c.id))
         .order_by(*order)
         .limit(MOST_CANDIDATES + 1)
     )
+
+
+def _columns(table: sa.Table) -> list[sa.Column[Any]]:
+    # The application's own columns are none of our business.
+    return [column for column in table.c if column.key in vars(WePayTokenMixin)]
 
 
 def _hash(state: Secret) -> str:
@@ -527,13 +651,6 @@ def _hash(state: Secret) -> str:
 
 def _expired(row: Any, now: int) -> bool:
     return row.expires_at is not None and row.expires_at <= now
-
-
-def _clock(connection: sa.Connection) -> Any:
-    """Return the database's clock where it is a fine one, else this machine's."""
-    if connection.dialect.name == "postgresql":
-        return sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
-    return datetime.now(UTC)
 
 
 def _utc(moment: datetime) -> datetime:
@@ -545,15 +662,24 @@ def _holds_connection(session: Session) -> bool:
     return session.in_transaction() and session.is_active
 
 
+def _was_cut(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
 def _may_pass(error: BaseException) -> bool:
     """Tell whether a fresh connection, or a little later, may do."""
-    return isinstance(error, OperationalError | InterfaceError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
+    if _was_cut(error):
+        return True
+    lasting = (IntegrityError, DataError, ProgrammingError)
+    return isinstance(error, DBAPIError | PoolTimeout) and not isinstance(error, lasting)
 
 
-def _unavailable(error: SQLAlchemyError) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"The token table can't be used just now ({type(error).__name__}). If it is missing or"
-        " lacks a column, run your migrations; else look at the database."
-    )
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreUnavailable(
+            f"The token table can't be used just now ({type(error).__name__}). If it is missing or"
+            " lacks a column, run your migrations; else look at the database."
+        ) from error

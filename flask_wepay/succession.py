@@ -17,22 +17,22 @@ MOST_TRIED = 5
 
 
 class Succession:
-    """The tokens of one owner for one call, newest first.
+    """The tokens of one owner for one call or batch, newest first.
 
     WePay executes nothing when it answers 1011, so going on with the next token is
     safe even for a payment. All of them are of the same WePay user.
     """
 
-    def __init__(self, state: State, owner: str | None, call: str, found: Found) -> None:
+    def __init__(self, state: State, owner: str | None, found: Found) -> None:
         self._state = state
         self._owner = owner
-        self._call = call
         self._found = found
-        self._tried: set[tuple[int, str]] = set()
-        self._marked: list[tuple[Authorization, str]] = []
+        self._tried: set[Authorization] = set()
+        self._dead: set[Authorization] = set()
+        self._marked: tuple[Authorization, str] | None = None
         self._refusal: Any = None
 
-    def next(self) -> Authorization:
+    def next(self, call: str) -> Authorization:
         """Return the newest authorization that was not tried yet.
 
         :raises NotAuthorized: if there never was one to try.
@@ -44,37 +44,35 @@ class Succession:
             self._found = self._state.store.find(self._owner, fresh=True)
             authorization = self._untried()
         if authorization is None or len(self._tried) == MOST_TRIED:
-            if self._marked and not self._found.candidates:
-                tell_end(self._state, *self._marked[-1])
-            raise self._nobody_left()
-        self._tried.add((authorization.id, authorization.state_hash))
+            if self._marked is not None and not self._found.candidates:
+                tell_end(self._state, *self._marked)
+            raise self._nobody_left(call)
+        self._tried.add(authorization)
         return authorization
 
-    def ended(self, authorization: Authorization, outcome: Any) -> bool:
+    def ended(self, authorization: Authorization, call: str, outcome: Any) -> bool:
         """Tell whether an outcome says that this authorization is dead; if so mark it."""
-        reason = end_of_token(self._call, outcome)
+        reason = end_of_token(call, outcome)
         if reason is None:
             return False
         self._refusal = outcome
-        if self._state.store.end(authorization, reason):
-            self._marked.append((authorization, reason))
+        if authorization not in self._dead:
+            self._dead.add(authorization)
+            if self._state.store.end(authorization, reason):
+                self._marked = authorization, reason
         return True
 
     def _untried(self) -> Authorization | None:
-        for candidate in self._found.candidates:
-            if (candidate.id, candidate.state_hash) not in self._tried:
-                return candidate
-        return None
+        return next((one for one in self._found.candidates if one not in self._tried), None)
 
-    def _nobody_left(self) -> WePayError:
+    def _nobody_left(self, call: str) -> WePayError:
         if self._refusal is None and self._found.ended not in ("revoked", "deleted"):
             return NotAuthorized(_WHY.get(self._found.ended, _NOBODY), owner=self._owner)
         refusal = self._refusal if isinstance(self._refusal, APIError) else APIError()
         return TokenRevoked(
-            f"The authorization of owner {self._owner!r} has ended at WePay, and {self._call!r}"
-            " was not executed: send the user to wepay.login.",
+            _ENDED if self._state.settings.access_token is None else _MERCHANT,
             owner=self._owner,
-            call=self._call,
+            call=call,
             status=refusal.status,
             error=refusal.error,
             error_code=refusal.error_code,
@@ -102,3 +100,11 @@ _WHY: dict[str | None, str] = {
     "expired": "The authorization has expired: send the user to wepay.login.",
     "disconnected": "The owner has disconnected: send the user to wepay.login.",
 }
+_ENDED = (
+    "The authorization has ended at WePay, and the call was not executed: send the user to"
+    " wepay.login."
+)
+_MERCHANT = (
+    "WePay has revoked the token in 'WEPAY_ACCESS_TOKEN', and the call was not executed: copy"
+    " the new one from your account at WePay."
+)

@@ -7,12 +7,13 @@ https://developer.wepay.com/docs/articles/throttling
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 from limits import RateLimitItem, parse
 from limits.errors import ConfigurationError as LimitsConfigurationError
 from limits.errors import StorageError
-from limits.storage import Storage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from .errors import ConfigurationError, Throttled
@@ -36,7 +37,7 @@ class Throttle:
     def __init__(self, limit: str | None, storage_uri: str, application: str) -> None:
         self._application = application
         self._total = None if limit is None else _parse(limit)
-        self._limiter = None if limit is None else MovingWindowRateLimiter(_storage(storage_uri))
+        self._limiter = None if limit is None else _limiter(storage_uri)
         self._away_until = 0.0
         self._warned_at = -WARN_EVERY
 
@@ -84,17 +85,24 @@ def _parse(limit: str) -> RateLimitItem:
     try:
         return parse(limit)
     except ValueError:
-        raise ConfigurationError(
-            f"'WEPAY_THROTTLE' is {limit!r}: write it as \"30 per 10 seconds\", or None for off."
+        raise ConfigurationError.of(
+            "WEPAY_THROTTLE", f"is {limit!r}", 'write it as "30 per 10 seconds", or None for off'
         ) from None
 
 
-def _storage(uri: str) -> Storage:
+def _limiter(uri: str) -> MovingWindowRateLimiter:
     # A storage that hangs must not hold payments up.
-    patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if "redis" in uri else {}
+    remote = re.match("redis|valkey", uri)
+    patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if remote else {}
     try:
-        return storage_from_string(uri, wrap_exceptions=True, **patience)  # type: ignore[return-value]
-    except (LimitsConfigurationError, ValueError, AssertionError, TypeError) as error:
+        return MovingWindowRateLimiter(storage_from_string(uri, wrap_exceptions=True, **patience))
+    except (
+        LimitsConfigurationError,
+        NotImplementedError,
+        ValueError,
+        AssertionError,
+        TypeError,
+    ) as error:
         kind = type(error).__name__
     raise ConfigurationError(
         f"'WEPAY_THROTTLE_STORAGE' can't be used ({kind}): give a URI of the limits library such"

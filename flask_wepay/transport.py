@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 from urllib3.util import Timeout
 
 __all__ = ["Attempt", "Transport", "deadline", "nothing_was_sent", "read_body", "watched"]
@@ -31,36 +33,48 @@ CONNECT_TIMEOUT = 5.0
 LARGEST_BODY = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 #: Connections kept per process and host.
-POOL_SIZE = 50
+POOL_SIZE = 100
 
 
 @dataclass(slots=True)
 class Attempt:
-    """What is known of one request: whether our own connection carried it, and how far."""
+    """What is known of one request."""
 
+    #: Whether our own connections carry it, so that the rest can be relied upon.
     tracked: bool = False
+    #: Whether bytes of it have gone out.
     sent: bool = False
+    #: When its time is up, on the monotonic clock.
+    ends: float = math.inf
 
 
-_attempt: ContextVar[Attempt | None] = ContextVar("flask_wepay_attempt", default=None)
+_attempt: ContextVar[Attempt] = ContextVar("flask_wepay_attempt")
+
+
+def _remaining(ends: float) -> float:
+    """Return the seconds until a point in time.
+
+    :raises TimeoutError: if it has passed.
+    """
+    seconds = ends - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("the time for this request is up")
+    return seconds
 
 
 class _DeadlineReader(io.RawIOBase):
     """Read a socket until a point in time, however slowly the bytes drip in."""
 
-    def __init__(self, sock: Any, seconds: float) -> None:
+    def __init__(self, sock: Any, ends: float) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._deadline = time.monotonic() + seconds
+        self._ends = ends
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        remaining = self._deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError("the answer took too long")
-        self._sock.settimeout(remaining)
+        self._sock.settimeout(_remaining(self._ends))
         return self._raw.readinto(buffer)  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -71,15 +85,12 @@ class _DeadlineReader(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        # urllib3 has set the socket's timeout to what is left of Timeout(total=…).
-        seconds = sock.gettimeout()
-        if seconds is not None:
-            self.fp.close()
-            self.fp = io.BufferedReader(_DeadlineReader(sock, seconds))
+        self.fp.close()
+        self.fp = io.BufferedReader(_DeadlineReader(sock, _attempt.get().ends))
 
 
 class _Watched(HTTPConnection):
-    """Note on the current attempt that bytes of the request have gone out."""
+    """Keep the deadline in every step, and note when bytes of the request go out."""
 
     response_class = _Response
     _connecting = False
@@ -91,12 +102,39 @@ class _Watched(HTTPConnection):
         finally:
             self._connecting = False
 
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first of the host's addresses that answers.
+
+        All of them together, and the TLS handshake, have the time that urllib3 would
+        give to each; only looking up the name is left to the system.
+        """
+        name, ends = self.host, time.monotonic() + float(self.timeout or CONNECT_TIMEOUT)
+        try:
+            found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(name, self, error) from error
+        failure: Exception = NewConnectionError(self, f"{name} has no address")
+        try:
+            for *_, address in found:
+                self.host, self.timeout = str(address[0]), _remaining(ends)
+                try:
+                    sock = super()._new_conn()
+                except HTTPError as error:
+                    failure = error
+                else:
+                    sock.settimeout(_remaining(ends))
+                    return sock
+        finally:
+            self.host = name
+        raise failure
+
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        attempt = _attempt.get()
-        if attempt is not None and not self._connecting:
+        if not self._connecting:
+            attempt = _attempt.get()
             attempt.sent = True
+            self.sock.settimeout(_remaining(attempt.ends))
         super().send(data)
 
 
@@ -123,15 +161,23 @@ class _KeptAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if not proxy.lower().startswith("http"):
+            # A SOCKS proxy has connections of its own, which watch nothing.
+            raise requests.exceptions.InvalidProxyURL("only http and https proxies are used")
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
         return manager
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        attempt = _attempt.get()
-        if attempt is not None:
-            attempt.tracked = True
-        return super().send(*args, **kwargs)
+        # Authlib's client can be used directly, where nobody watches.
+        attempt = _attempt.get(None) or Attempt()
+        attempt.tracked = True
+        attempt.ends = time.monotonic() + kwargs["timeout"].total
+        reset = _attempt.set(attempt)
+        try:
+            return super().send(*args, **kwargs)
+        finally:
+            _attempt.reset(reset)
 
     def close(self) -> None:
         """Keep the pool: every session that is done calls this."""
@@ -194,7 +240,7 @@ def read_body(response: requests.Response) -> bytes:
         while chunk := response.raw.read(CHUNK, decode_content=False):
             body += chunk
             if len(body) > LARGEST_BODY:
-                raise requests.ConnectionError("the answer is too large")
+                raise OSError("the answer is too large")
     except (HTTPError, OSError) as error:
         response.close()
         raise requests.ConnectionError("the answer broke off") from error

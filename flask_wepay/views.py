@@ -164,7 +164,7 @@ def to_login(state: State, owner: str | None) -> ResponseReturnValue:
         raise NotAuthorized("Connect with WePay first, then send this again.", owner=owner)
     # request.full_path is decoded, so it would not always come back as it was.
     path = request.environ.get("SCRIPT_NAME", "") + request.environ["PATH_INFO"]
-    here = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~[]|")
+    here = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
     if request.query_string:
         here += "?" + quote(request.query_string, safe=SAFE)
     return redirect(url_for("wepay.login", next=here))

@@ -1,0 +1,240 @@
+"""What ``flask wepay check`` finds out, one thing after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flask import current_app
+from limits.storage import storage_from_string
+
+from ..addresses import check_redirect_uri
+from ..calls import Call, Deadline
+from ..errors import (
+    APIError,
+    ConfigurationError,
+    ServerError,
+    StoreUnavailable,
+    Throttled,
+    TokenUnreadable,
+    WePayError,
+)
+from ..notifications import Origin
+from ..state import State
+from ..store import MERCHANT, HookStore
+from .output import address_of_ipns, counted, table_of
+
+if TYPE_CHECKING:
+    from ..sqla import SQLAlchemyStore
+
+__all__ = ["FAIL", "NOTE", "OK", "WARN", "Finding", "findings_of"]
+
+OK, NOTE, WARN, FAIL = "ok", "note", "warn", "fail"
+
+#: The version of the API that the package is written for.
+API_VERSION = "2019-04-03"
+#: Seconds.
+PATIENCE = 10.0
+#: How many rows are opened, so that a large table does not take long.
+SAMPLE = 100
+SHORTEST_SECRET_KEY = 16
+
+
+class Finding(NamedTuple):
+    """What was found out about one thing."""
+
+    name: str
+    status: str
+    text: str
+
+
+def findings_of(state: State) -> Iterator[Finding]:
+    """Look at one thing after another, the most telling first."""
+    yield from _wepay(state)
+    if state.settings.access_token is None:
+        yield from _redirect_uri(state)
+        yield _owner(state)
+    yield _callback_uri(state)
+    yield _keys(state)
+    yield from _store(state)
+    yield from _session_cookie(state)
+    yield _throttle(state)
+
+
+def _in_production(state: State) -> str:
+    return WARN if state.settings.environment == "production" else NOTE
+
+
+def _wepay(state: State) -> Iterator[Finding]:
+    """Ask ``/app``, which needs no token: https://developer.wepay.com/api/api-calls/app."""
+    settings = state.settings
+    try:
+        answer = _ask(state)
+    except WePayError as error:
+        yield Finding(_blamed(error), FAIL, str(error))
+        return
+    yield Finding("WePay", OK, f"{settings.environment}: {settings.api_url} answers")
+    if not settings.client_secret.value:
+        yield Finding("credentials", OK, "WePay takes the token in 'WEPAY_ACCESS_TOKEN'.")
+        return
+    is_active = answer.get("state") == "active"
+    application = f"application {settings.client_id} is {answer.get('state')}"
+    yield Finding("credentials", OK if is_active else FAIL, application)
+    if settings.api_version is not None:
+        yield Finding("API version", OK, settings.api_version)
+    elif answer.get("api_version") == API_VERSION:
+        yield Finding("API version", OK, f"{API_VERSION}, as set on the application's page")
+    else:
+        text = f"{answer.get('api_version')}, as set on the application's page; set"
+        yield Finding("API version", NOTE, f"{text} 'WEPAY_API_VERSION' to {API_VERSION}")
+
+
+def _ask(state: State) -> dict[str, Any]:
+    settings = state.settings
+    parameters: dict[str, Any] = {}
+    name, token = "user", None
+    if settings.client_secret.value:
+        name = "app"
+        parameters["client_id"] = settings.client_id
+        parameters["client_secret"] = settings.client_secret.value
+    else:
+        token = state.store.find(MERCHANT).candidates[0].open()
+    call = Call.of(name, parameters, {"Api-Version": settings.api_version})
+    answer = state.caller.send(call, token, Deadline(PATIENCE))
+    if isinstance(answer, APIError):
+        raise answer
+    return answer if isinstance(answer, dict) else {}
+
+
+def _blamed(error: WePayError) -> str:
+    code = getattr(error, "error_code", None)
+    if code is None or isinstance(error, ServerError | Throttled):
+        return "WePay"
+    return "API version" if code in (1015, 1016) else "credentials"
+
+
+def _redirect_uri(state: State) -> Iterator[Finding]:
+    settings = state.settings
+    if settings.redirect_uri is not None:
+        # Checked when the application started.
+        yield Finding("redirect URI", OK, settings.redirect_uri)
+        return
+    hosts = current_app.config.get("TRUSTED_HOSTS") or ()
+    for host in hosts:
+        uri = f"https://{host.lstrip('.')}{settings.url_prefix}/callback"
+        try:
+            check_redirect_uri(uri, settings.environment, "TRUSTED_HOSTS")
+        except ConfigurationError as error:
+            yield Finding("redirect URI", FAIL, str(error))
+        else:
+            yield Finding("redirect URI", OK, f"{uri}, from 'TRUSTED_HOSTS'")
+    if not hosts:
+        yield Finding("redirect URI", NOTE, "as each request has it; checked at each login")
+
+
+def _callback_uri(state: State) -> Finding:
+    name = "callback URI"
+    if state.settings.callback_uri is False:
+        text = "off: that a user is gone is found out only at the next call"
+        return Finding(name, _in_production(state), text)
+    try:
+        uri = address_of_ipns(state, Origin())
+    except ConfigurationError:
+        return Finding(name, NOTE, "as each request has it; none on localhost")
+    if uri is None:
+        return Finding(name, FAIL, "none: it is on localhost, or too long to be signed")
+    return Finding(name, OK, uri.partition("?")[0])
+
+
+def _keys(state: State) -> Finding:
+    config = current_app.config
+    keys = config["WEPAY_TOKEN_KEYS"]
+    secrets = [config["SECRET_KEY"], *(config["SECRET_KEY_FALLBACKS"] or ())]
+    if min(map(len, secrets)) < SHORTEST_SECRET_KEY:
+        text = f"'SECRET_KEY' or a fallback has under {SHORTEST_SECRET_KEY} characters: make it"
+        return Finding("keys", _in_production(state), f"{text} long and random")
+    if keys is None:
+        return Finding(
+            "keys", OK, f"{len(secrets)}, derived from 'SECRET_KEY' and 'SECRET_KEY_FALLBACKS'"
+        )
+    return Finding("keys", OK, f"{len(keys)} in 'WEPAY_TOKEN_KEYS'")
+
+
+def _store(state: State) -> Iterator[Finding]:
+    try:
+        store = state.store
+    except ConfigurationError as error:
+        yield Finding("token table", FAIL, str(error))
+        return
+    if isinstance(store, HookStore):
+        if state.settings.access_token is None:
+            yield Finding(
+                "token table", NOTE, "none: 'token_getter' and 'token_setter' keep the tokens"
+            )
+        return
+    table = table_of(state)
+    try:
+        yield from _table(state, table)
+    except StoreUnavailable as error:
+        yield Finding("token table", FAIL, str(error))
+
+
+def _table(state: State, table: SQLAlchemyStore) -> Iterator[Finding]:
+    found = table.inspect()
+    if found.problems:
+        text = f"{', '.join(found.problems)}: run your migrations"
+        yield Finding("token table", FAIL, text)
+        return
+    yield Finding("token table", OK, f"{found.database}, {counted(table.count(), 'row')}")
+    if found.advice:
+        yield Finding("database", _in_production(state), found.advice)
+    unreadable = 0
+    for row in islice(table.rows(SAMPLE), SAMPLE):
+        try:
+            if row.token is not None:
+                table.authorization(row).open()
+        except TokenUnreadable:
+            unreadable += 1
+    if unreadable:
+        text = f"no key opens {unreadable} of the oldest {SAMPLE} rows: is an old key missing?"
+        yield Finding("tokens", FAIL, text)
+
+
+def _session_cookie(state: State) -> Iterator[Finding]:
+    config, name = current_app.config, "session cookie"
+    if not config["SESSION_COOKIE_SECURE"]:
+        yield Finding(name, _in_production(state), "set 'SESSION_COOKIE_SECURE' to True")
+    if not config["SESSION_COOKIE_HTTPONLY"]:
+        yield Finding(name, WARN, "set 'SESSION_COOKIE_HTTPONLY' to True")
+    if config["SESSION_COOKIE_SAMESITE"] is None:
+        yield Finding(name, NOTE, "set 'SESSION_COOKIE_SAMESITE' to \"Lax\"")
+
+
+def _owner(state: State) -> Finding:
+    if state.hooks.owner_loader is not None:
+        return Finding("owner", OK, "as the owner_loader says")
+    if hasattr(current_app, "login_manager"):
+        text = (
+            "Flask-Login's current_user.get_id(); where that changes with the password, set an"
+            " owner_loader, or who changes it is no longer connected"
+        )
+        return Finding("owner", NOTE, text)
+    text = "a random id in the browser's session; set an owner_loader"
+    if state.settings.environment == "production":
+        return Finding("owner", FAIL, "there is no owner_loader and no Flask-Login: set one")
+    return Finding("owner", NOTE, text)
+
+
+def _throttle(state: State) -> Finding:
+    settings, name = state.settings, "throttle"
+    if settings.throttle is None:
+        return Finding(name, _in_production(state), "off: WePay refuses what is too much")
+    scheme = settings.throttle_storage.partition(":")[0]
+    if scheme == "memory":
+        text = f"{settings.throttle} in each process: share it with 'WEPAY_THROTTLE_STORAGE'"
+        return Finding(name, _in_production(state), text)
+    patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if "redis" in scheme else {}
+    if storage_from_string(settings.throttle_storage, **patience).check():
+        return Finding(name, OK, f"{settings.throttle}, shared by {scheme}")
+    return Finding(name, FAIL, f"{scheme} does not answer, so that calls are not throttled")

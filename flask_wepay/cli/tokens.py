@@ -1,0 +1,216 @@
+"""The commands about the token table as a whole."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..calls import Call, Deadline
+from ..client import LARGEST_BATCH
+from ..errors import TokenUnreadable, WePayError
+from ..notifications import settle
+from ..state import State
+from ..store import Authorization
+from ..tokens import Token
+from .output import Problem, chunks, counted, printable, progress, state_here, table_of
+
+if TYPE_CHECKING:
+    from ..sqla import SQLAlchemyStore
+
+__all__ = ["Living", "ask", "living", "prune", "rotate_keys", "tokens"]
+
+#: Seconds that each batch of look-ups waits for its turn, payments going first.
+PATIENCE = 60.0
+
+#: A row that has a token, and its token.
+Living = tuple[Authorization, Token]
+
+_TITLES = ("STATE", "WEPAY USER", "AGE", "ENDED", "OWNER")
+_LINE = "{:<12} {:>10}  {:>6}  {:>6}  {}"
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+@click.command()
+@click.option("--verify", is_flag=True, help="Ask WePay about each token that is alive.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array, one object a line.")
+@with_appcontext
+def tokens(verify: bool, as_json: bool) -> None:
+    """List who is connected, and who was; never a token.
+
+    AGE is the time since the login, ENDED the time since it ended. A row is "connected",
+    "expired", "unreadable" (no key opens it), "pending" (a login is being finished),
+    "abandoned" (it never was), or says why it ended: "revoked", "deleted", "replaced",
+    "disconnected" or "failed".
+
+    With --verify WePay is asked first, 50 tokens a request and within the throttle. A row that
+    WePay says is revoked is marked as such, and the application told, as in any other call.
+
+    Exits with 1 if a row is unreadable, or if WePay refuses a token without having
+    revoked it.
+    """
+    state = state_here()
+    table = table_of(state)
+    problems = _verify(state, table) if verify else {}
+    rows = (_shown(table, row, problems) for row in table.rows())
+    states = Counter[str]()
+    write = _write_json if as_json else _write_table
+    write(_tallied(rows, states))
+    tally = ", ".join(f"{number} {name}" for name, number in sorted(states.items()))
+    click.echo(tally or "nobody has connected yet", err=True)
+    if problems or states["unreadable"]:
+        raise click.exceptions.Exit(1)
+
+
+def _tallied(rows: Iterable[dict[str, Any]], states: Counter[str]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        states[row["state"]] += 1
+        yield row
+
+
+def _shown(table: SQLAlchemyStore, row: Any, problems: Mapping[str, str]) -> dict[str, Any]:
+    moments = {
+        name: moment and moment.replace(tzinfo=moment.tzinfo or UTC)
+        for name in ("created_at", "granted_at", "revoked_at")
+        for moment in [getattr(row, name)]
+    }
+    return {
+        "owner": row.owner,
+        "user_id": row.user_id,
+        "state": _state_of(table, row, moments["created_at"]),
+        **moments,
+        "expires_at": row.expires_at and datetime.fromtimestamp(row.expires_at, UTC),
+        "problem": problems.get(row.state_hash),
+    }
+
+
+def _state_of(table: SQLAlchemyStore, row: Any, created_at: datetime) -> str:
+    if row.revoked_at is not None:
+        return str(row.reason)
+    if row.granted_at is None:
+        young = (datetime.now(UTC) - created_at).total_seconds() < 60
+        return "pending" if young else "abandoned"
+    try:
+        token = table.authorization(row).open()
+    except TokenUnreadable:
+        return "unreadable"
+    return "expired" if token.expired else "connected"
+
+
+def _write_table(rows: Iterable[dict[str, Any]]) -> None:
+    click.echo(_LINE.format(*_TITLES))
+    for row in rows:
+        user_id = "" if row["user_id"] is None else row["user_id"]
+        age, ended = _age(row["created_at"]), _age(row["revoked_at"])
+        click.echo(_LINE.format(row["state"], user_id, age, ended, printable(row["owner"])))
+        if row["problem"]:
+            click.echo(f"  {printable(row['problem'])}")
+
+
+def _write_json(rows: Iterable[dict[str, Any]]) -> None:
+    before = "[\n"
+    for row in rows:
+        click.echo(before + json.dumps(row, default=datetime.isoformat), nl=False)
+        before = ",\n"
+    click.echo("[]" if before == "[\n" else "\n]")
+
+
+def _age(moment: datetime | None) -> str:
+    if moment is None:
+        return ""
+    seconds = max(0, int(time.time() - moment.timestamp()))
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _verify(state: State, table: SQLAlchemyStore) -> dict[str, str]:
+    """Ask WePay about each living row; return what it says of those that are not well."""
+    problems: dict[str, str] = {}
+    with progress(table.count(), "Asking WePay") as bar:
+        for batch in chunks(living(table, bar), LARGEST_BATCH):
+            for authorization, outcome in ask(state, batch):
+                if isinstance(outcome, WePayError):
+                    problems[authorization.state_hash] = str(outcome)
+    return problems
+
+
+def living(table: SQLAlchemyStore, bar: Any) -> Iterator[Living]:
+    """Give the rows that WePay can be asked about, and move the bar for every row."""
+    for row in table.rows():
+        if row.granted_at is not None and row.revoked_at is None:
+            authorization = table.authorization(row)
+            try:
+                token = authorization.open()
+            except TokenUnreadable:
+                token = None
+            if token is not None and not token.expired:
+                yield authorization, token
+        bar.update(1)
+
+
+def ask(state: State, batch: list[Living]) -> Iterator[tuple[Authorization, Any]]:
+    """Ask ``/user`` about up to 50 tokens at once, and give what WePay says of those alive.
+
+    What turns out dead is marked and told, as in any other call.
+
+    :raises WePayError: if WePay did not answer the batch as a whole.
+    """
+    call = Call.of("user", {}, {})
+    deadline = Deadline(state.settings.timeout, PATIENCE)
+    outcomes = state.caller.send_batch([(call, token) for _, token in batch], deadline)
+    for (authorization, _), outcome in zip(batch, outcomes, strict=True):
+        if not settle(state, authorization, outcome):
+            yield authorization, outcome
+
+
+@click.command()
+@click.option(
+    "--days",
+    default=90,
+    show_default=True,
+    type=click.IntRange(0, 36500),
+    help="How long ago a row must have ended.",
+)
+@with_appcontext
+def prune(days: int) -> None:
+    """Delete rows that ended, or were abandoned, long ago.
+
+    What is alive stays, and so does each owner's newest row unless the owner disconnected:
+    it says which WePay user the owner was connected to.
+    """
+    pruned = table_of(state_here()).prune(days)
+    click.echo(f"Deleted {counted(pruned, 'row')}.")
+
+
+@click.command("rotate-keys")
+@with_appcontext
+def rotate_keys() -> None:
+    """Encrypt all stored tokens anew, under the newest key.
+
+    Put the new key in front of the old one first, and restart. This may run while the
+    application does, be interrupted, and be repeated. After it, and after
+    'flask wepay callback-uri --all', the old key can go.
+
+    Exits with 1 if there are tokens that no key opens; they stay as they are.
+    """
+    table = table_of(state_here())
+    rotated = unreadable = 0
+    with progress(table.count(), "Rotating") as bar:
+        for done in table.rotate():
+            bar.update(sum(done) - rotated - unreadable)
+            rotated, unreadable = done
+        bar.update(bar.length - bar.pos)
+    click.echo(f"Encrypted {counted(rotated, 'token')} under the newest key.")
+    if unreadable:
+        raise Problem(
+            f"No key opens {counted(unreadable, 'other token')}: is an old key missing from"
+            " 'WEPAY_TOKEN_KEYS' or 'SECRET_KEY_FALLBACKS'?"
+        )

@@ -1,0 +1,322 @@
+"""Errors of our own routes go through Flask's error handling, and end in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, jsonify
+from flask.testing import FlaskClient
+from jinja2 import DictLoader
+from werkzeug.test import TestResponse
+
+from flask_wepay import WePay, current_wepay
+from flask_wepay.errors import (
+    AuthorizationDenied,
+    AuthorizationError,
+    ExchangeFailed,
+    InvalidCall,
+    NotAuthorized,
+    OutcomeUnknown,
+    StateMismatch,
+    WePayError,
+)
+from flask_wepay.sandbox import Sandbox
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture
+def bare() -> Flask:
+    """An application on which WePay is not initialised yet."""
+    app = Flask("errors")
+    app.config.update(SECRET_KEY="x", WEPAY_ENVIRONMENT="sandbox")
+    return app
+
+
+def init(app: Flask, owner: str | None = "alice") -> FlaskClient:
+    """Initialise WePay, with tokens nowhere, and give a browser."""
+    wepay = WePay(app)
+    wepay.owner_loader(lambda: owner)
+    wepay.token_getter(lambda owner: None)
+    wepay.token_setter(lambda owner, token: None)
+    return app.test_client()
+
+
+def mine(error: Exception) -> tuple[str, int]:
+    return f"mine: {type(error).__name__}", 418
+
+
+MISMATCH = "/wepay/callback?code=c&state=s"
+DENIED = "/wepay/callback?error=access_denied"
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("handled", "address", "own_page"),
+    [
+        (AuthorizationError, MISMATCH, False),
+        (AuthorizationError, DENIED, False),
+        (WePayError, MISMATCH, False),
+        (WePayError, DENIED, False),
+        (StateMismatch, MISMATCH, False),
+        (StateMismatch, DENIED, True),
+        (AuthorizationDenied, DENIED, False),
+        (ExchangeFailed, MISMATCH, True),
+        (Exception, MISMATCH, True),
+        (500, MISMATCH, True),
+    ],
+)
+def test_applications_handler(
+    bare: Flask, handled: Any, address: str, own_page: bool, before: bool
+) -> None:
+    """An application's handler for our errors is used, whichever was registered first.
+
+    One for Exception, which most applications have for what nobody foresaw, is not.
+    """
+    if before:
+        bare.register_error_handler(handled, mine)
+    client = init(bare)
+    if not before:
+        bare.register_error_handler(handled, mine)
+
+    answer = client.get(address)
+
+    assert answer.text.startswith("mine: ") is not own_page
+    assert answer.status_code == (418 if not own_page else 403 if address == DENIED else 400)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_handler_gets_the_error(bare: Flask) -> None:
+    """The handler is given what the page knows: WePay's error and its description."""
+    client = init(bare)
+    bare.register_error_handler(
+        AuthorizationError, lambda error: jsonify([error.error, error.description])
+    )
+
+    answer = client.get(DENIED + "&error_description=no+thanks")
+
+    assert answer.json == ["access_denied", "no thanks"]
+
+
+@pytest.mark.parametrize(
+    ("address", "page"), [(DENIED, "wepay/denied.html"), (MISMATCH, "wepay/error.html")]
+)
+def test_templates(bare: Flask, address: str, page: str) -> None:
+    """An application's template of the same name is used, with the documented variables."""
+    template = "{{ error.__class__.__name__ }} {{ retry_url }} {{ next_url }} {{ current_wepay }}"
+    bare.jinja_loader = DictLoader({page: template})
+    bare.config["WEPAY_LOGIN_REDIRECT"] = "/home"
+
+    answer = init(bare).get(address)
+
+    name = "AuthorizationDenied" if address == DENIED else "StateMismatch"
+    assert answer.text.startswith(f"{name} /wepay/login /home &lt;WePayClient")
+
+
+def test_next_url(client: FlaskClient, wepay_sandbox: Sandbox) -> None:
+    """The page knows where the login wanted to go, and offers both ways."""
+    login = client.get("/wepay/login?next=/there%3Fx%3D1%26y").location
+
+    page = client.get(wepay_sandbox.authorize(login, deny=True)).text
+
+    assert 'href="/there?x=1&amp;y"' in page
+    assert 'href="/wepay/login?next=/there?x%3D1%26y"' in page
+
+
+def test_next_url_without_an_endpoint(bare: Flask) -> None:
+    """A wrong WEPAY_LOGIN_REDIRECT does not keep an error page from being shown."""
+    bare.config["WEPAY_LOGIN_REDIRECT"] = "no.such_endpoint"
+
+    answer = init(bare).get(DENIED)
+
+    assert answer.status_code == 403
+    assert 'href="/">Go on without' in answer.text
+
+
+# Headers
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/wepay/login", 302),
+        ("/wepay/login?next=//evil.example", 302),
+        (MISMATCH, 400),
+        (DENIED, 403),
+        ("/wepay/callback", 400),
+        ("/wepay/callback?error=server_error", 400),
+    ],
+)
+def test_headers(bare: Flask, address: str, status: int) -> None:
+    """No answer of login or callback is cached, or tells the next page its address."""
+    answer = init(bare).get(address)
+
+    assert answer.status_code == status
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", ["/wepay/login", "/wepay/callback"])
+def test_headers_of_the_odd_answers(bare: Flask, path: str) -> None:
+    """Neither are the answers to HEAD, to nobody, and those of an error nobody foresaw."""
+    client = init(bare, owner=None)
+
+    @bare.before_request
+    def fail() -> None:
+        from flask import request
+
+        if request.args.get("fail"):
+            raise ZeroDivisionError
+
+    answers = [client.head(path), client.get(path), client.get(f"{path}?fail=1")]
+
+    assert [answer.status_code for answer in answers] == [
+        405,
+        401 if path.endswith("login") else 400,
+        500,
+    ]
+    for answer in answers:
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_headers_of_the_connected(
+    client: FlaskClient, wepay_sandbox: Sandbox, wepay_connect: Callable[..., TestResponse]
+) -> None:
+    """Nor is the answer that ends a login."""
+    answer = wepay_connect(client)
+
+    assert answer.status_code == 302
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_other_views_keep_their_headers(bare: Flask) -> None:
+    """The application's own answers are left alone."""
+    bare.add_url_rule("/", view_func=lambda: "home", endpoint="home")
+
+    answer = init(bare).get("/")
+
+    assert "Cache-Control" not in answer.headers
+    assert "Referrer-Policy" not in answer.headers
+
+
+# Other views
+
+
+def fails_with(error: Exception) -> Callable[[], str]:
+    def view() -> str:
+        raise error
+
+    return view
+
+
+def test_other_views_errors(bare: Flask) -> None:
+    """What goes wrong in a view of the application is a 500 of the application."""
+    bare.add_url_rule("/view", view_func=fails_with(OutcomeUnknown("lost")), endpoint="view")
+    client = init(bare)
+
+    answer = client.get("/view")
+
+    assert answer.status_code == 500
+    assert "WePay" not in answer.text
+
+
+def test_other_views_errors_propagate(bare: Flask) -> None:
+    """In tests and in the debugger it is the very error."""
+    bare.testing = True
+    error = OutcomeUnknown("lost")
+    bare.add_url_rule("/view", view_func=fails_with(error), endpoint="view")
+    client = init(bare)
+
+    with pytest.raises(OutcomeUnknown) as raised:
+        client.get("/view")
+
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("handled", "error"),
+    [
+        (Exception, OutcomeUnknown("lost")),
+        (ValueError, InvalidCall("no call")),
+        (Exception, InvalidCall("no call")),
+        (WePayError, OutcomeUnknown("lost")),
+        (OutcomeUnknown, OutcomeUnknown("lost")),
+        (Exception, NotAuthorized("cut off", owner="the merchant")),
+    ],
+)
+@pytest.mark.parametrize("before", [True, False])
+def test_other_views_handlers(bare: Flask, handled: Any, error: WePayError, before: bool) -> None:
+    """The application's handlers get its views' errors as if we had registered none."""
+    bare.add_url_rule("/view", view_func=fails_with(error), endpoint="view")
+    if before:
+        bare.register_error_handler(handled, mine)
+    client = init(bare)
+    if not before:
+        bare.register_error_handler(handled, mine)
+
+    answer = client.get("/view")
+
+    assert (answer.status_code, answer.text) == (418, f"mine: {type(error).__name__}")
+
+
+def test_asynchronous_handler(bare: Flask) -> None:
+    """Such a handler may be asynchronous."""
+
+    @bare.errorhandler(Exception)
+    async def handle(error: Exception) -> tuple[str, int]:
+        return mine(error)
+
+    bare.add_url_rule("/view", view_func=fails_with(OutcomeUnknown("lost")), endpoint="view")
+
+    assert init(bare).get("/view").text == "mine: OutcomeUnknown"
+
+
+def test_other_blueprints_handlers(bare: Flask) -> None:
+    """A blueprint's handler comes first for its own views."""
+    blueprint = Blueprint("shop", __name__)
+    blueprint.register_error_handler(Exception, mine)
+    blueprint.add_url_rule("/view", view_func=fails_with(OutcomeUnknown("lost")), endpoint="view")
+    bare.register_blueprint(blueprint)
+
+    assert init(bare).get("/view").text == "mine: OutcomeUnknown"
+
+
+@pytest.mark.parametrize("owner", ["alice", None])
+def test_refused_in_another_view(bare: Flask, owner: str | None) -> None:
+    """A view that calls for somebody who is not connected is a 403 page with a way to connect."""
+    bare.add_url_rule(
+        "/view", view_func=lambda: current_wepay.call("user"), endpoint="view", methods=["POST"]
+    )
+
+    answer = init(bare, owner).post("/view")
+
+    assert answer.status_code == 403
+    assert "Connect with WePay first" in answer.text
+    assert 'href="/wepay/login"' in answer.text
+
+
+# What the pages must not do
+
+
+def test_pages_load_nothing(bare: Flask) -> None:
+    """A page asks nobody for anything: its address holds a code and a state."""
+    folder = Path(__file__).parents[1] / "flask_wepay" / "templates" / "wepay"
+
+    for template in folder.glob("*.html"):
+        text = template.read_text()
+        assert not any(word in text for word in ("src=", "<link", "@import", "url(", "<script"))
+
+
+@pytest.mark.parametrize("address", [MISMATCH, DENIED + "&state=s3cret", "/wepay/login?next=/x"])
+def test_pages_hold_no_secrets(bare: Flask, address: str) -> None:
+    """Neither code nor state stands on a page."""
+    page = init(bare).get(address.replace("code=c", "code=c0de").replace("=s", "=s3cret")).text
+
+    assert "c0de" not in page
+    assert "s3cret" not in page
