@@ -10,12 +10,13 @@ PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check
 PROJECT = setup.cfg pyproject.toml
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-lowest lint clean
+.PHONY: help demo docs test test-lowest storm lint clean
 
 help:
 	@echo 'make demo         run the example platform against the sandbox (PORT=8000 SANDBOX_PORT=8010)'
-	@echo 'make test         run all tests (ARGS="tests/test_views.py -k denied" for some of them)'
+	@echo 'make test         run all tests (ARGS="tests/test_denial.py -k state" for some of them)'
 	@echo 'make test-lowest  run them with the lowest versions that are supported'
+	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL and on SQLite'
 	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
 	@echo 'make lint         check style, types and the direction of imports'
 	@echo 'make clean        remove all that these commands made, the data of the demo too'
@@ -29,6 +30,10 @@ test: $(VENV)/.test
 test-lowest: $(LOWEST_VENV)/.test
 	$(LOWEST_VENV)/bin/python -m pytest --ignore=tests/browser --ignore=tests/packaging $(ARGS)
 
+storm: $(VENV)/.test
+	WEPAY_STATE_MACHINE=1000x50 $(VENV)/bin/python -m pytest -q tests/test_state_machine.py
+	PYTHONPATH=tests $(VENV)/bin/python -m storm
+
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -41,7 +46,7 @@ docs: $(VENV)/.docs
 	@echo 'The documentation is in docs/_build/html/index.html'
 
 clean:
-	rm -rf $(VENV) $(LOWEST_VENV) build dist *.egg-info examples/instance
+	rm -rf $(VENV) $(LOWEST_VENV) build dist docs/_build *.egg-info examples/instance
 	rm -rf .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -58,7 +63,7 @@ $(VENV)/.demo: $(VENV)/.created $(PROJECT) examples/crowdfunding/requirements.tx
 	@$(VENV)/bin/$(PIP_INSTALL) -e . -r examples/crowdfunding/requirements.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.created $(PROJECT) examples/crowdfunding/requirements.txt requirements/test.txt
+$(VENV)/.test: $(VENV)/.created $(PROJECT) $(wildcard examples/crowdfunding/requirements*.txt) requirements/test.txt
 	@echo 'Installing Flask-WePay and what its tests need into $(VENV) ...'
 	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/test.txt
 	@touch $@
@@ -73,7 +78,25 @@ $(VENV)/.docs: $(VENV)/.created $(PROJECT) requirements/docs.txt
 	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/docs.txt
 	@touch $@
 
-$(LOWEST_VENV)/.test: $(LOWEST_VENV)/.created $(PROJECT) requirements/lowest.txt requirements/test.txt
+$(LOWEST_VENV)/.test: $(LOWEST_VENV)/.created $(PROJECT) $(wildcard examples/crowdfunding/requirements*.txt) requirements/lowest.txt requirements/test.txt
 	@echo 'Installing the lowest versions into $(LOWEST_VENV) ...'
 	@$(LOWEST_VENV)/bin/$(PIP_INSTALL) -e . -r requirements/test.txt -c requirements/lowest.txt
+	@touch $@
+
+# Benchmarks have an environment of their own.
+
+BENCH_VENV ?= .venv-bench
+.PHONY: bench soak
+
+bench: $(BENCH_VENV)/.bench
+	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
+
+soak: $(BENCH_VENV)/.bench
+	$(BENCH_VENV)/bin/python -m benchmarks soak $(ARGS)
+
+$(BENCH_VENV)/.bench: $(PROJECT) benchmarks/requirements.txt
+	$(if $(IS_NEW),,$(error Flask-WePay needs Python 3.11 or newer, and "$(PYTHON)" is not: install it, or name another one in PYTHON))
+	@echo 'Installing Flask-WePay and what its benchmarks need into $(BENCH_VENV) ...'
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/$(PIP_INSTALL) -e . -r benchmarks/requirements.txt
 	@touch $@

@@ -1,0 +1,139 @@
+"""Directives for what the code knows best: the settings and the sandbox's answers.
+
+``.. setting:: WEPAY_TIMEOUT`` describes a setting and adds its default.
+``.. settings-table::`` lists all of them, and the build fails where one has no description.
+``.. commands::`` shows what each command of ``flask wepay`` says of itself.
+``.. sandbox-answers::`` lists every error that the sandbox gives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from flask_wepay.cli import wepay
+from flask_wepay.sandbox import ANSWERS
+from flask_wepay.sandbox.command import sandbox_command
+from flask_wepay.settings import DEFAULTS
+
+_DESCRIBED = re.compile(r"^\.\. setting:: (\w+)\n(?: +:default: (.+)\n)?\n +(.+)$", re.MULTILINE)
+
+
+def described(source: Path) -> dict[str, tuple[str, str]]:
+    """Return each described setting's default and first sentence, in the page's order."""
+    return {
+        key: (default or f"``{DEFAULTS.get(key)!r}``".replace("'", '"'), sentence)
+        for key, default, sentence in _DESCRIBED.findall(source.read_text())
+    }
+
+
+class _Generated(SphinxDirective):
+    """A directive that writes reStructuredText."""
+
+    def parse(self, lines: Iterable[str]) -> list[nodes.Node]:
+        container = nodes.container()
+        text = StringList(list(lines), source=self.get_source_info()[0])
+        self.state.nested_parse(text, self.content_offset, container, match_titles=True)
+        return container.children
+
+
+class Setting(_Generated):
+    """Describe a setting; its default comes from the code."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"default": str}
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        key = self.arguments[0]
+        if key not in DEFAULTS:
+            raise self.error(f"{key!r} is no setting: flask_wepay.settings.DEFAULTS lacks it.")
+        default = self.options.get("default", f"``{DEFAULTS[key]!r}``".replace("'", '"'))
+        indented = [f"   {line}" for line in self.content]
+        return self.parse([f".. confval:: {key}", f"   :default: {default}", "", *indented, ""])
+
+
+class SettingsTable(_Generated):
+    """List the settings, each with its default and the first sentence about it."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        texts = described(Path(self.env.doc2path(self.env.docname)))
+        if texts.keys() != DEFAULTS.keys():
+            raise self.error(f"No description: {sorted(DEFAULTS.keys() - texts.keys())}")
+        rows = [
+            (f":confval:`{key}`", default, sentence) for key, (default, sentence) in texts.items()
+        ]
+        return self.parse(_table(("Key", "Default", "Meaning"), rows))
+
+
+class Commands(_Generated):
+    """Show the help of every command, as a terminal of 80 columns does."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        group = click.Context(wepay, info_name="flask wepay")
+        lines = []
+        for name in wepay.list_commands(group):
+            # The sandbox's options are those of a command that is imported late.
+            command = sandbox_command if name == "sandbox" else wepay.get_command(group, name)
+            context = click.Context(command, group, name, terminal_width=80)
+            title = f"flask wepay {name}"
+            lines += [f".. _command-{name}:", "", title, "~" * len(title), ""]
+            lines += [".. code-block:: text", ""]
+            lines += [f"   {line}" for line in command.get_help(context).splitlines()] + [""]
+        return self.parse(lines)
+
+
+class SandboxAnswers(_Generated):
+    """List what the sandbox refuses calls with, and how each line is known."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        rows = [
+            (
+                str(answer.error_code),
+                answer.meaning,
+                str(answer.status),
+                f"``{answer.error}``",
+                answer.error_description,
+                f"{answer.source}; status {answer.status_source}",
+            )
+            for answer in ANSWERS.values()
+        ]
+        head = ("error_code", "Meaning", "Status", "error", "error_description", "Known how")
+        return self.parse(_table(head, rows))
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = [".. list-table::", "   :header-rows: 1", "   :class: stacked", ""]
+    for row in [head, *rows]:
+        lines += [f"   {'* -' if not index else '  -'} {cell}" for index, cell in enumerate(row)]
+    return [*lines, ""]
+
+
+def draw_errors(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Keep the tree in the docstring of the errors as it is drawn."""
+    if name == "flask_wepay.errors":
+        lines[1:] = ["", "::", "", *(f"    {line}" for line in lines[2:])]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the directives."""
+    app.add_directive("setting", Setting)
+    app.add_directive("settings-table", SettingsTable)
+    app.add_directive("commands", Commands)
+    app.add_directive("sandbox-answers", SandboxAnswers)
+    app.connect("autodoc-process-docstring", draw_errors)
+    return {"parallel_read_safe": True}

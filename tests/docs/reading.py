@@ -1,0 +1,241 @@
+"""Run what a page of the documentation shows, as its reader would.
+
+A page's blocks run in their order, in one namespace. What a reader has around a block but
+the page does not show stands before it in a comment of reStructuredText::
+
+    .. run:
+
+       new_app()
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, session
+from flask.testing import FlaskClient
+from jinja2 import Environment
+
+from flask_wepay.sandbox import Sandbox
+
+MakeApp = Callable[..., Flask]
+DOCS = Path(__file__).parents[2] / "docs"
+
+_BLOCK = re.compile(
+    r"^(?P<indent> *)\.\. (?:code-block:: (?P<language>[\w+]+)|(?P<hidden>run:))\n"
+    r"(?P<options>(?: +:[\w-]+:.*\n)*)"
+    r"(?P<body>(?:\n|(?P=indent) {3,}.*\n)*)",
+    re.MULTILINE,
+)
+_CAPTION = re.compile(r":caption: (.+)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code, and where it stands."""
+
+    page: Path
+    line: int
+    language: str
+    caption: str | None
+    text: str
+
+    @property
+    def code(self) -> Any:
+        """Compile the block so that a traceback points into the page."""
+        return compile("\n" * self.line + self.text, str(self.page), "exec", dont_inherit=True)
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """Give a page's blocks in their order."""
+    source = page.read_text()
+    for match in _BLOCK.finditer(source):
+        caption = _CAPTION.search(match["options"])
+        before = ":class: before" in match["options"]
+        line = source.count("\n", 0, match.start("body"))
+        text = textwrap.dedent(match["body"]).strip("\n") + "\n"
+        line += len(match["body"]) - len(match["body"].lstrip("\n"))
+        language = "run" if match["hidden"] else match["language"] + "-before" * before
+        yield Block(page, line, language, caption and caption[1], text)
+
+
+class Reader:
+    """Somebody who follows a page in an empty directory, with the sandbox in WePay's place."""
+
+    def __init__(
+        self,
+        directory: Path,
+        make_app: MakeApp,
+        sandbox: Sandbox,
+        monkeypatch: pytest.MonkeyPatch,
+        **helpers: Any,
+    ) -> None:
+        self._directory = directory
+        self._make_app = make_app
+        self._monkeypatch = monkeypatch
+        self._contexts: list[Any] = []
+        self.namespace: dict[str, Any] = {
+            "__name__": "page",
+            "new_app": self.new_app,
+            "enter": self.enter,
+            "leave": self.leave,
+            "DOCS": DOCS,
+            "directory": directory,
+            "pytest": pytest,
+            "monkeypatch": monkeypatch,
+            "sandbox": sandbox,
+            "wepay_sandbox": sandbox,
+            **helpers,
+        }
+
+    def new_app(self, wepay: Any = None, **options: Any) -> Flask:
+        """Give the page an application of its own: app, db, wepay, and alice's client."""
+        self.leave()
+        self.namespace["sandbox"].reset()
+        app = self._make_app(wepay, **options)
+        app.template_folder = str(self._directory / "templates")
+        self.adopt({"app": app, **app.extensions["test"]})
+        return app
+
+    def adopt(self, names: dict[str, Any]) -> None:
+        """Take names over, and make a browser where there is an application among them."""
+        self.namespace |= {name: value for name, value in names.items() if name[:2] != "__"}
+        if "app" in names:
+            client: FlaskClient = names["app"].test_client()
+            with client.session_transaction() as browser:
+                browser["user"] = "alice"
+            self.namespace["client"] = client
+
+    def enter(self, owner: str = "alice") -> None:
+        """Be in a view, as this owner, until the page leaves it."""
+        self.leave()
+        context = self.namespace["app"].test_request_context("/")
+        context.push()
+        session["user"] = owner
+        self._contexts.append(context)
+
+    def leave(self) -> None:
+        """Leave the view."""
+        while self._contexts:
+            self._contexts.pop().pop()
+
+    def read(self, block: Block) -> None:
+        """Do what a block says."""
+        act: Callable[[Block], None] = getattr(
+            self, "_" + re.sub(r"\W", "_", block.language), _look
+        )
+        act(block)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.leave()
+        for value in list(self.namespace.values()):
+            if isinstance(value, Flask) and "sqlalchemy" in value.extensions:
+                with value.app_context():
+                    value.extensions["sqlalchemy"].session.remove()
+                    for engine in value.extensions["sqlalchemy"].engines.values():
+                        engine.dispose()
+
+    def _run(self, block: Block) -> None:
+        exec(block.code, self.namespace)
+
+    def _python(self, block: Block) -> None:
+        if block.caption is None:
+            exec(block.code, self.namespace)
+            return
+        file = self._save(block)
+        if file.name.startswith("test_") or file.name == "conftest.py":
+            return
+        name = block.caption.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        self._monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        self.adopt(vars(importlib.import_module(name)))
+
+    def _python_before(self, block: Block) -> None:
+        """Read what somebody wrote without Flask-WePay: it need only be Python."""
+        assert block.code
+
+    def _pycon(self, block: Block) -> None:
+        test = doctest.DocTestParser().get_doctest(
+            block.text, self.namespace, str(block.page), str(block.page), block.line
+        )
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+        report: list[str] = []
+        failed = runner.run(test, out=report.append, clear_globs=False).failed
+        assert not failed, "".join(report)
+        self.namespace |= test.globs
+
+    def _json(self, block: Block) -> None:
+        json.loads(block.text)
+
+    def _html_jinja(self, block: Block) -> None:
+        Environment(autoescape=True).parse(block.text)
+        if block.caption is not None:
+            self._save(block)
+
+    def _console(self, block: Block) -> None:
+        for command, expected in _commands(block.text):
+            if command.startswith("flask wepay") and "app" in self.namespace:
+                self._flask(command, expected)
+            elif command.startswith("pytest"):
+                self._pytest(expected)
+
+    def _flask(self, command: str, expected: str) -> None:
+        # An entry point brings the commands, and a test's runner does not look at those.
+        from flask_wepay.cli import wepay as commands
+
+        runner = self.namespace["app"].test_cli_runner()
+        result = runner.invoke(commands, shlex.split(command)[2:])
+        _compare(command, expected, result.output)
+
+    def _pytest(self, expected: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(self._directory)}
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+            cwd=self._directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        _compare("pytest", expected, result.stdout)
+
+    def _save(self, block: Block) -> Path:
+        file = self._directory / str(block.caption)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.text)
+        return file
+
+
+def _look(block: Block) -> None:
+    """Pass over what is not code of ours."""
+
+
+def _commands(text: str) -> Iterator[tuple[str, str]]:
+    """Give each command after a prompt, and the output that is shown below it."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        lines = part.replace("\\\n", "").split("\n", 1)
+        yield lines[0], (lines[1] if len(lines) > 1 else "").strip("\n")
+
+
+def _compare(command: str, expected: str, output: str) -> None:
+    if expected:
+        same = doctest.OutputChecker().check_output(
+            expected.strip() + "\n",
+            output.strip() + "\n",
+            doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
+        )
+        assert same, f"$ {command}\n{output}\ninstead of\n{expected}"

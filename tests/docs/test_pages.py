@@ -1,0 +1,50 @@
+"""The documentation shows code that runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from reading import DOCS, MakeApp, Reader, blocks_of
+
+from flask_wepay.pytest_plugin import Connect, DeliverIPN
+from flask_wepay.sandbox import Sandbox
+
+PAGES = sorted(path.stem for path in DOCS.glob("*.rst"))
+
+
+@pytest.fixture
+def reader(
+    tmp_path: Path,
+    make_app: MakeApp,
+    wepay_sandbox: Sandbox,
+    wepay_connect: Connect,
+    wepay_ipn: DeliverIPN,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Reader]:
+    for name in list(os.environ):
+        if name.startswith("FLASK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("FLASK_SECRET_KEY", "dev")
+    monkeypatch.setenv("FLASK_WEPAY_ENVIRONMENT", "sandbox")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    reader = Reader(
+        tmp_path,
+        make_app,
+        wepay_sandbox,
+        monkeypatch,
+        wepay_connect=wepay_connect,
+        wepay_ipn=wepay_ipn,
+    )
+    yield reader
+    reader.close()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_run(page: str, reader: Reader) -> None:
+    """Every block of code on a page runs, one after another."""
+    for block in blocks_of(DOCS / f"{page}.rst"):
+        reader.read(block)
