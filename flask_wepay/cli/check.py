@@ -73,7 +73,8 @@ def check(context: click.Context, as_json: bool) -> None:
 def _print(settings: Sequence[Setting], findings: Sequence[Finding]) -> None:
     for key, origin, value in settings:
         _print_entry(f"{key:<24}{origin:<12}", value)
-    click.echo()
+    if settings:
+        click.echo()
     for name, status, text in findings:
         _print_entry(f"{name:<16}{click.style(f'{status:<8}', fg=_COLORS[status])}", text)
     click.echo()
