@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
 
-from . import accounts, campaigns, commands, payments
+from flask_wepay.signals import wepay_authorized, wepay_ipn_received
+
+from . import accounts, campaigns, commands, donations, payments
 from .extensions import csrf, db, login_manager, migrate
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Make the application; FLASK_* variables override its defaults."""
+    """Make the application; DATABASE_URL and FLASK_* variables override its defaults."""
     app = Flask(__name__)
     app.config.from_mapping(
         DEMO=False,
-        SQLALCHEMY_DATABASE_URI="sqlite:///crowdfunding.sqlite",
+        SQLALCHEMY_DATABASE_URI=database_uri(),
         USE_SESSION_FOR_NEXT=True,
         WEPAY_ENVIRONMENT="sandbox",
         WEPAY_LOGIN_REDIRECT="campaigns.dashboard",
+        # A donation takes four calls at most, and gunicorn gives up after 30 seconds.
+        WEPAY_TIMEOUT=7,
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(config)
@@ -29,9 +34,25 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     csrf.init_app(app)
     login_manager.init_app(app)
     payments.wepay.init_app(app)
+    wepay_authorized.connect(payments.open_account, app)
+    wepay_ipn_received.connect(donations.hear, app)
 
     app.register_blueprint(accounts.bp)
     app.register_blueprint(campaigns.bp)
     app.register_blueprint(payments.bp)
+    app.register_blueprint(donations.bp)
     app.cli.add_command(commands.seed)
+    app.add_template_filter(dollars)
     return app
+
+
+def dollars(cents: int) -> str:
+    """Write an amount as people do: $1,200 or $2.50."""
+    return f"${cents / 100:,.2f}".removesuffix(".00")
+
+
+def database_uri() -> str:
+    """Give what DATABASE_URL names, in PostgreSQL's spelling or in SQLAlchemy's; else SQLite."""
+    url = os.environ.get("DATABASE_URL", "sqlite:///crowdfunding.sqlite")
+    driver, _, place = url.partition("://")
+    return f"postgresql+psycopg://{place}" if driver in ("postgres", "postgresql") else url

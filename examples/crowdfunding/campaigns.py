@@ -10,10 +10,11 @@ from sqlalchemy.orm import joinedload
 
 from flask_wepay import wepay_required
 
+from .donations import send_to_wepay
 from .extensions import db
-from .forms import CampaignForm
-from .models import Campaign
-from .payments import look_up_merchant, wepay
+from .forms import CampaignForm, DonationForm
+from .models import Campaign, Donation
+from .payments import can_receive, look_up_merchant
 
 bp = Blueprint("campaigns", __name__)
 
@@ -25,20 +26,34 @@ def index() -> ResponseReturnValue:
     return render_template("index.html", campaigns=campaigns.all())
 
 
-@bp.get("/campaigns/<int:campaign_id>")
+@bp.route("/campaigns/<int:campaign_id>", methods=["GET", "POST"])
 def show(campaign_id: int) -> ResponseReturnValue:
+    """Show a campaign, and take a donation to it."""
     campaign = db.get_or_404(Campaign, campaign_id)
-    # A donation goes to the campaign's owner, whoever is looking at the page.
-    organizer = wepay.client_for(str(campaign.owner_id))
-    return render_template("campaign.html", campaign=campaign, can_receive=organizer.authorized)
+    form = DonationForm()
+    if form.validate_on_submit():
+        donation = Donation(campaign=campaign, amount=form.cents)
+        db.session.add(donation)
+        db.session.commit()
+        return send_to_wepay(donation)
+    # Whether it takes donations depends on its owner, whoever is looking at the page.
+    return render_template(
+        "campaign.html", campaign=campaign, form=form, can_receive=can_receive(campaign.owner)
+    )
 
 
 @bp.get("/dashboard")
 @login_required
 def dashboard() -> ResponseReturnValue:
     merchant, problem = look_up_merchant()
+    donations = select(Donation).join(Campaign).filter_by(owner_id=current_user.id)
+    newest = donations.where(Donation.state != "new").order_by(Donation.id.desc()).limit(20)
     return render_template(
-        "dashboard.html", campaigns=current_user.campaigns, merchant=merchant, problem=problem
+        "dashboard.html",
+        campaigns=current_user.campaigns,
+        donations=db.session.scalars(newest.options(joinedload(Donation.campaign))).all(),
+        merchant=merchant,
+        problem=problem,
     )
 
 

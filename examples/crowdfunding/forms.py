@@ -1,7 +1,14 @@
 """The forms."""
 
 from flask_wtf import FlaskForm
-from wtforms import EmailField, IntegerField, PasswordField, StringField, TextAreaField
+from wtforms import (
+    DecimalField,
+    EmailField,
+    IntegerField,
+    PasswordField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import InputRequired, Length, NumberRange, Regexp
 
 
@@ -36,3 +43,14 @@ class CampaignForm(FlaskForm):
     )
     story = TextAreaField("The story", [InputRequired(), Length(max=10_000)])
     goal = IntegerField("Goal in dollars", [InputRequired(), NumberRange(1, 1_000_000)])
+
+
+class DonationForm(FlaskForm):
+    amount = DecimalField(
+        "Your donation in dollars",
+        [InputRequired(), NumberRange(1, 10_000, message="Give between $1 and $10,000.")],
+    )
+
+    @property
+    def cents(self) -> int:
+        return round(self.amount.data * 100)

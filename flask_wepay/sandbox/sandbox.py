@@ -183,6 +183,21 @@ class Sandbox:
         self.world.ledger.change_checkout(checkout, state)
         return checkout
 
+    def pay_at(self, checkout_uri: str, *, decline: bool = False) -> str:
+        """Pay as a payer at the hosted page, and give the address to go back to.
+
+        :param checkout_uri: where the application sent the browser.
+        :param decline: let the card be declined instead.
+        :raises LookupError: if there is no such checkout, or its page leads nowhere.
+        """
+        path = checkout_uri.removeprefix(self.url)
+        form = {"decision": "decline" if decline else "pay"}
+        answer = self.app.test_client().post(path, base_url=self.url, data=form)
+        back = answer.headers.get("Location", path)
+        if back == path:
+            raise LookupError(f"Nothing to pay that leads back to an application: {checkout_uri}")
+        return back
+
     # Faults
 
     def answer_next(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.wsgi import ClosingIterator
 
 from .faults import Dropped
 from .sandbox import Sandbox
@@ -28,7 +29,9 @@ DELIVERY_PAUSE = 0.5
 class _Handler(WSGIRequestHandler):
     """Serve without a line per request: the control panel has the log, codes and all."""
 
-    # Headers and body go out in two writes, which Nagle would put 40 ms between.
+    # Headers and body go out in one write: between two of them a client that delays its
+    # acknowledgements would see 40 ms pass.
+    wbufsize = -1
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
@@ -52,6 +55,7 @@ class _Handler(WSGIRequestHandler):
             self._write(status, headers, body)
         except Dropped as dropped:
             self.wfile.write(dropped.raw)
+            self.wfile.flush()
             self.close_connection = True
         except ConnectionError:
             # The client would wait no longer, or a scripted body broke off.
@@ -65,8 +69,18 @@ class _Handler(WSGIRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        for chunk in body:
-            self.wfile.write(chunk)
+        with closing(ClosingIterator(body)) as chunks:
+            for chunk in chunks:
+                self.wfile.write(chunk)
+                # A scripted body may take its time.
+                self.wfile.flush()
+        self.wfile.flush()
+
+    def handle_expect_100(self) -> bool:
+        """Let a client go on that asks before it sends a large body."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Keep quiet."""

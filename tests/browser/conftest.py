@@ -1,16 +1,21 @@
-"""A real browser before the demo's real servers."""
+"""A real browser before real servers: the example platform and the sandbox."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
-import demo
 import pytest
+from crowdfunding import create_app
+from crowdfunding.extensions import db
 from selenium import webdriver
+from visitor import Visitor
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from flask_wepay.sandbox.server import LiveSandbox
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMEDRIVER = shutil.which("chromedriver")
@@ -28,30 +33,83 @@ SWITCHES = [
 ]
 
 
-def free_ports() -> tuple[int, int]:
-    here = ("127.0.0.1", 0)
-    with socket.create_server(here) as one, socket.create_server(here) as other:
-        return one.getsockname()[1], other.getsockname()[1]
-
-
-@pytest.fixture
-def demo_url(tmp_path: Path) -> Iterator[str]:
-    """Run the demo on free ports, and give the address of its example."""
-    port, sandbox_port = free_ports()
-    with demo.running(tmp_path / "demo", port, sandbox_port):
-        yield f"http://{demo.HOST}:{port}"
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """Start a Chromium that knows nothing yet."""
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Start a Chromium, once."""
     if not (CHROMIUM and CHROMEDRIVER):
         reason = "There is no Chromium with chromedriver here."
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for switch in [*SWITCHES, f"--user-data-dir={tmp_path / 'profile'}"]:
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
         options.add_argument(switch)
     driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LiveSandbox]:
+    """A sandbox that delivers its IPNs, as the command's does."""
+    with LiveSandbox(delivers=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the platform's database with its seeds, once."""
+    database = tmp_path_factory.mktemp("platform") / "seeded.sqlite"
+    app = make_platform(database)
+    with app.app_context():
+        db.create_all()
+        app.test_cli_runner().invoke(args=["seed"])
+        db.engine.dispose()
+    return database
+
+
+@pytest.fixture
+def site(sandbox: LiveSandbox, seeded: Path, tmp_path: Path) -> Iterator[str]:
+    """Serve the example platform, and give its address."""
+    app = make_platform(shutil.copy(seeded, tmp_path), sandbox.url)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    app.config["SESSION_COOKIE_NAME"] = f"session_{server.port}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    with app.app_context():
+        db.engine.dispose()
+
+
+class Quiet(WSGIRequestHandler):
+    def log_request(self, *args: object) -> None:
+        pass
+
+
+def make_platform(database: Path, sandbox_url: str = "http://127.0.0.1:1"):
+    return create_app(
+        {
+            "DEMO": True,
+            "SECRET_KEY": "a secret of the tests",
+            "SQLALCHEMY_DATABASE_URI": f"sqlite:///{database}",
+            "WEPAY_SANDBOX_URL": sandbox_url,
+        }
+    )
+
+
+@pytest.fixture(params=[1200, 390], ids=["wide", "narrow"])
+def visitor(
+    request: pytest.FixtureRequest, chromium: webdriver.Chrome, site: str, tmp_path: Path
+) -> Iterator[Visitor]:
+    """Somebody with an empty browser, a wide one and a narrow one."""
+    chromium.get("about:blank")
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    chromium.get_log("browser")
+    visitor = Visitor(chromium, site, tmp_path / "pictures", width=request.param)
+    yield visitor
+    visitor.close_other_windows()
+    complaints = [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not [entry for entry in complaints if entry["message"] not in visitor.expected]

@@ -213,7 +213,7 @@ def test_new_campaign(robin: FlaskClient, wepay_connect: Connect) -> None:
     page = robin.post("/campaigns/new", data=CAMPAIGN, follow_redirects=True)
 
     assert "Your campaign is online." in page.text
-    assert "Ready for donations" in page.text
+    assert "Donate with WePay" in page.text
 
 
 def test_new_campaign_wants_a_connection(robin: FlaskClient, wepay_sandbox: Sandbox) -> None:
@@ -241,11 +241,19 @@ def test_donors_see_whether_donations_arrive(
 ) -> None:
     """Whether a campaign takes donations depends on its organizer, not on who looks."""
     donor = app.test_client()
-    assert "No donations yet" in donor.get("/campaigns/1").text
+    assert "No donations at the moment" in donor.get("/campaigns/1").text
 
     wepay_connect(robin)
 
-    assert "Ready for donations" in donor.get("/campaigns/1").text
+    assert "Donate with WePay" in donor.get("/campaigns/1").text
+
+
+def test_organizers_connect_from_their_campaign(robin: FlaskClient) -> None:
+    """Somebody whose campaign takes no donations can connect right there, and come back."""
+    page = robin.get("/campaigns/1").text
+
+    assert 'href="/wepay/login?next=/campaigns/1"' in page
+    assert "You have not connected WePay yet." in page
 
 
 def test_stale_callback(robin: FlaskClient) -> None:

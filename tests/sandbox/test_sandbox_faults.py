@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -291,6 +294,43 @@ def test_connections_are_kept(wepay_live_sandbox: LiveSandbox) -> None:
             session.post(f"{wepay_live_sandbox.url}/v2/app", json={})
 
     assert wepay_live_sandbox.connections == 1
+
+
+def test_answers_go_out_in_one_piece(wepay_live_sandbox: LiveSandbox) -> None:
+    """Headers and body are one write, so no client waits between them."""
+    request = b"POST /v2/app HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    address = urlsplit(wepay_live_sandbox.url)
+
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        pieces = []
+        for _ in range(50):
+            connection.sendall(request)
+            pieces.append(connection.recv(65536))
+
+    assert all(piece.rstrip().endswith(b"}") for piece in pieces)
+
+
+def test_client_that_asks_first(wepay_live_sandbox: LiveSandbox) -> None:
+    """A client that asks whether to send its body is told to go on."""
+    head = b"POST /v2/app HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+    address = urlsplit(wepay_live_sandbox.url)
+
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        told = connection.recv(65536)
+        connection.sendall(b"{}")
+        answer = connection.recv(65536)
+
+    assert told.startswith(b"HTTP/1.1 100 ")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_files_are_closed(wepay_live_sandbox: LiveSandbox) -> None:
+    """What a page reads is closed after it, which Python would warn of otherwise."""
+    page = requests.get(f"{wepay_live_sandbox.url}/static/sandbox.css", timeout=5)
+
+    gc.collect()
+    assert ":root" in page.text
 
 
 def test_kept_connection_ends_with_the_server(wepay_live_sandbox: LiveSandbox) -> None:

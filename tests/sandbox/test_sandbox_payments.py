@@ -375,6 +375,24 @@ def test_payer_decides(
     assert [ipn.fields for ipn in sandbox.ipns] == [{"checkout_id": str(checkout_id)}]
 
 
+@pytest.mark.parametrize(("decline", "state"), [(False, "authorized"), (True, "failed")])
+def test_pay_at(sandbox: Sandbox, checkout_id: int, decline: bool, state: str) -> None:
+    """A test pays where it was sent to, and goes on where the payer would."""
+    back = sandbox.pay_at(f"{sandbox.url}/checkout/{checkout_id}", decline=decline)
+
+    assert back == f"http://localhost:8000/thanks?c=1&checkout_id={checkout_id}"
+    assert sandbox.world.ledger.checkout(checkout_id).state == state
+
+
+def test_pay_at_a_page_that_leads_nowhere(sandbox: Sandbox, call: Call, account_id: int) -> None:
+    """A page that is not there, or from which nobody goes back, is an error of the test's."""
+    checkout = call("checkout/create", account_id=account_id, hosted_checkout={}, **DONATION).json
+
+    for checkout_id in (checkout["checkout_id"], 1):
+        with pytest.raises(LookupError, match="Nothing to pay"):
+            sandbox.pay_at(f"{sandbox.url}/checkout/{checkout_id}")
+
+
 def test_payer_pays_once(sandbox: Sandbox, browser: FlaskClient, checkout_id: int) -> None:
     """The second click changes nothing."""
     for decision in ("pay", "decline"):

@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+import wepay
 from asking import BILL, CREDENTIALS, REDIRECT_URI, SCOPE
 
 from flask_wepay.sandbox import Sandbox
-
-wepay = pytest.importorskip("wepay")
 
 REGISTRATION = {
     **CREDENTIALS,

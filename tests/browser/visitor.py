@@ -1,0 +1,94 @@
+"""Somebody who looks for words on a page and clicks on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support.wait import WebDriverWait
+
+PATIENCE = 20  # seconds
+IS_NEW = "return !window.isOld && document.readyState === 'complete'"
+
+
+class Visitor:
+    def __init__(self, browser: Chrome, home: str, pictures: Path, width: int) -> None:
+        self.browser = browser
+        self.home = home
+        self.pictures = pictures
+        self.wait = WebDriverWait(browser, PATIENCE, poll_frequency=0.05)
+        self.window = browser.current_window_handle
+        #: What the console may say, since the test is about it.
+        self.expected: list[str] = []
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def open(self, path: str) -> None:
+        self.browser.get(path if "://" in path else self.home + path)
+
+    def find(self, text: str) -> WebElement:
+        """Wait for a link or button with this text or label."""
+        named = f"normalize-space()='{text}' or @aria-label='{text}'"
+        path = f"//*[self::a or self::button][{named}]"
+        return self.wait.until(expected_conditions.element_to_be_clickable((By.XPATH, path)))
+
+    def click(self, text: str) -> None:
+        """Press something, and wait until the next page is there."""
+        button = self.find(text)
+        self.browser.execute_script("window.isOld = true")
+        button.click()
+        self.wait.until(lambda browser: browser.execute_script(IS_NEW))
+
+    def fill(self, name: str, text: str) -> None:
+        field = self.browser.find_element(By.NAME, name)
+        field.clear()
+        field.send_keys(text)
+
+    def sees(self, text: str) -> None:
+        """Wait until the page shows this text, and fits the window."""
+        body = (By.TAG_NAME, "body")
+        self.wait.until(expected_conditions.text_to_be_present_in_element(body, text))
+        assert not self.browser.execute_script(
+            "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        ), "The page is wider than the window."
+
+    def sees_without_scrolling(self, text: str) -> None:
+        """Want a button or link to be in the window already."""
+        box = self.find(text).rect
+        assert box["y"] + box["height"] <= self.browser.execute_script("return innerHeight")
+
+    def log_in(self) -> None:
+        self.open("/")
+        self.click("Log in as the demo organizer")
+        self.sees("My campaigns")
+
+    def connect(self) -> None:
+        self.log_in()
+        self.click("Connect with WePay")
+        self.click("Allow")
+        self.sees("Connected to WePay")
+
+    def expect(self, status: str) -> None:
+        """Let the console name the current page's status."""
+        address = self.browser.current_url
+        self.expected.append(
+            f"{address} - Failed to load resource: the server responded with a status of {status}"
+        )
+
+    def loaded_resources(self) -> list[str]:
+        script = "return performance.getEntriesByType('resource').map(entry => entry.name)"
+        return self.browser.execute_script(script)
+
+    def take_picture(self, name: str) -> None:
+        self.pictures.mkdir(exist_ok=True)
+        self.browser.save_screenshot(str(self.pictures / f"{name}.png"))
+
+    def close_other_windows(self) -> None:
+        for window in self.browser.window_handles:
+            if window != self.window:
+                self.browser.switch_to.window(window)
+                self.browser.close()
+        self.browser.switch_to.window(self.window)
