@@ -18,7 +18,7 @@ from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
 from .notifications import Origin, signed
 from .oauth import register
 from .settings import Settings, read_settings
-from .state import Hooks, State, browser_may_own, current_owner, current_state
+from .state import Hooks, State, browser_may_own, checked_owner, current_owner, current_state
 from .store import Store, TokenGetter, TokenSetter
 from .throttle import Throttle
 from .tokens import Token
@@ -26,7 +26,10 @@ from .transport import Transport
 
 __all__ = ["WePay", "current_wepay", "wepay_required"]
 
-_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+_OwnerLoader = TypeVar("_OwnerLoader", bound=Callable[[], str | None])
+_Getter = TypeVar("_Getter", bound=TokenGetter)
+_Setter = TypeVar("_Setter", bound=TokenSetter)
+_Prefill = TypeVar("_Prefill", bound=Callable[[], Mapping[str, Any] | None])
 
 
 class WePay:
@@ -74,7 +77,9 @@ class WePay:
             hooks=self._hooks,
             oauth=registry,
             caller=Caller(registry.wepay, throttle),
-            make_table=self._table_of(settings) if self._token_model is not None else None,
+            make_sqlalchemy_store=self._store_of(settings)
+            if self._token_model is not None
+            else None,
         )
         state.refuse_mixture()
         app.extensions["wepay"] = state
@@ -91,9 +96,11 @@ class WePay:
     def client_for(self, owner: str) -> WePayClient:
         """Return a client that acts for an owner, in a job or a script as well.
 
-        :raises ConfigurationError: with WEPAY_ACCESS_TOKEN, which knows no owners.
+        :raises ConfigurationError: if the owner is no string of 1 to 255 characters; and with
+            WEPAY_ACCESS_TOKEN, which knows no owners.
         """
         state = current_state()
+        checked_owner(owner, "client_for")
         if state.settings.access_token is not None:
             raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
         return WePayClient(state, owner)
@@ -114,17 +121,20 @@ class WePay:
     def ipn_url(self) -> str | None:
         """Return the signed address to give other objects as their callback_uri.
 
-        It is None where no IPN can come: on localhost, or with WEPAY_CALLBACK_URI False.
+        It is None where no IPN can come: with WEPAY_CALLBACK_URI False, on localhost unless it
+        is the sandbox that sends them, or where the address is too long to be signed.
+
+        :raises ConfigurationError: outside of a request, if no setting tells the address.
         """
         settings = current_state().settings
         return signed(settings, lambda: url_for("wepay.ipn", _external=True), Origin())
 
-    def owner_loader(self, function: Callable[[], str | None]) -> Callable[[], str | None]:
+    def owner_loader(self, function: _OwnerLoader) -> _OwnerLoader:
         """Register what returns the id (str) of whoever owns authorizations, or None."""
         self._hooks.owner_loader = function
         return function
 
-    def token_getter(self, function: TokenGetter) -> TokenGetter:
+    def token_getter(self, function: _Getter) -> _Getter:
         """Register what returns an owner's token as a mapping, or None.
 
         With :meth:`token_setter` it replaces the token table. The keys are access_token,
@@ -133,17 +143,17 @@ class WePay:
         self._hooks.token_getter = function
         return function
 
-    def token_setter(self, function: TokenSetter) -> TokenSetter:
+    def token_setter(self, function: _Setter) -> _Setter:
         """Register what stores an owner's token, or forgets it where it is given None."""
         self._hooks.token_setter = function
         return function
 
-    def prefill(self, function: Callable[[], Mapping[str, Any]]) -> Callable[[], Mapping[str, Any]]:
+    def prefill(self, function: _Prefill) -> _Prefill:
         """Register what returns any of user_name, user_email and user_country for WePay's form."""
         self._hooks.prefill = function
         return function
 
-    def _table_of(self, settings: Settings) -> Callable[[], Store]:
+    def _store_of(self, settings: Settings) -> Callable[[], Store]:
         model, session = self._token_model, self._session
 
         def make() -> Store:
@@ -159,7 +169,7 @@ class WePay:
 def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
     """Let only a connected owner see a view; others go to wepay.login and come back.
 
-    On other methods than GET it raises NotAuthorized (403). An authorization that ends
+    On other methods than GET and HEAD it raises NotAuthorized (403). An authorization that ends
     inside the view has the same effect, if it is the current owner's own and older than
     a minute; else the error goes on, so that nothing goes round in circles.
 

@@ -68,12 +68,11 @@ def begin(state: State, owner: str, next_path: str | None) -> str:
     :raises ConfigurationError: if the redirect URI would not do.
     """
     key = _key(state, owner)
-    redirect_uri = key[3]
-    check_redirect_uri(redirect_uri, state.settings.environment, "WEPAY_REDIRECT_URI")
-    _check_cookie_reaches(redirect_uri)
+    _check_redirect_uri(state, key.redirect_uri)
+    _check_cookie_reaches(key.redirect_uri)
     login_state = logins.new_state()
     authorization = state.oauth.wepay.create_authorization_url(
-        redirect_uri, state=login_state.value, **_prefill(state)
+        key.redirect_uri, state=login_state.value, **_prefill(state)
     )
     logins.remember(session, login_state, key, next_path)
     return str(authorization["url"])
@@ -108,7 +107,7 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
     key = _key(state, owner)
     # From here on the row answers for this state.
     logins.forget(session, login_state, key)
-    token = _exchange(state, pending, code, key[3])
+    token = _exchange(state, pending, code, key.redirect_uri)
     forget(owner)
     signals.send(signals.wepay_authorized, owner=owner, user_id=token.user_id)
     return "granted"
@@ -159,7 +158,7 @@ def _key(state: State, owner: str) -> logins.LoginKey:
     """Return what a login is bound to: with any of it changed, its callback is refused."""
     settings = state.settings
     uri = settings.redirect_uri or url_for("wepay.callback", _external=True)
-    return owner, settings.client_id, settings.environment, uri
+    return logins.LoginKey(owner, settings.client_id, settings.environment, uri)
 
 
 def _callback_uri(state: State, pending: Pending) -> str | None:
@@ -178,6 +177,18 @@ def _prefill(state: State) -> Mapping[str, Any]:
             f"'prefill' gave {sorted(unknown)}: WePay knows user_name, user_email and user_country."
         )
     return given
+
+
+def _check_redirect_uri(state: State, uri: str) -> None:
+    try:
+        check_redirect_uri(uri, state.settings.environment, "WEPAY_REDIRECT_URI")
+    except ConfigurationError as error:
+        if state.settings.redirect_uri is not None:
+            raise
+        raise ConfigurationError(
+            f"{error} It is not set, and Flask sees the callback as {uri!r}: behind a proxy,"
+            " did you forget ProxyFix?"
+        ) from None
 
 
 def _check_cookie_reaches(redirect_uri: str) -> None:

@@ -13,7 +13,7 @@ import posixpath
 import secrets
 import time
 from collections.abc import Iterable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from .tokens import Secret
@@ -31,8 +31,14 @@ LONGEST_NEXT = 600
 #: An address's characters besides letters and digits that need no percent-encoding.
 SAFE = "%/?#:@!$&'()*+,;=-._~[]"
 
-#: What a login is bound to besides its state: owner, client id, environment, redirect URI.
-LoginKey = tuple[str, int, str, str]
+
+class LoginKey(NamedTuple):
+    """What a login is bound to besides its state."""
+
+    owner: str
+    client_id: int
+    environment: str
+    redirect_uri: str
 
 
 def new_state() -> Secret:

@@ -189,7 +189,9 @@ def _check_keys(config: Mapping[str, Any]) -> None:
         elif key.startswith("WEPAY_"):
             meant = min(DEFAULTS, key=lambda known: _letters_apart(key, known))
             if _letters_apart(key, meant) <= 2:
-                raise _wrong(key, "is no setting of Flask-WePay", f"did you mean '{meant}'")
+                raise ConfigurationError(
+                    f"'{key}' is no setting of Flask-WePay: did you mean '{meant}'?"
+                )
             warnings.warn(f"'{key}' is no setting of Flask-WePay and is ignored.", stacklevel=5)
 
 

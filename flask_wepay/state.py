@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Event
 from typing import Any
 
 from authlib.integrations.flask_client import OAuth
@@ -17,9 +18,11 @@ from .errors import ConfigurationError
 from .settings import Settings
 from .store import MERCHANT, HookStore, MerchantStore, Store, TokenGetter, TokenSetter
 
-__all__ = ["Hooks", "State", "browser_may_own", "current_owner", "current_state"]
+__all__ = ["Hooks", "State", "browser_may_own", "checked_owner", "current_owner", "current_state"]
 
 LONGEST_OWNER = 255
+#: The session's key of the id that stands in for an owner.
+STAND_IN = "_wepay_owner"
 
 _logger = logging.getLogger("flask_wepay")
 
@@ -31,7 +34,7 @@ class Hooks:
     owner_loader: Callable[[], str | None] | None = None
     token_getter: TokenGetter | None = None
     token_setter: TokenSetter | None = None
-    prefill: Callable[[], Mapping[str, Any]] | None = None
+    prefill: Callable[[], Mapping[str, Any] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class State:
     oauth: OAuth
     caller: Caller
     #: Make the store on SQLAlchemy, or None where there is no token_model.
-    make_table: Callable[[], Store] | None = field(repr=False)
+    make_sqlalchemy_store: Callable[[], Store] | None = field(repr=False)
+    #: Whether the warning of :meth:`warn_of_stand_in` was logged.
+    warned: Event = field(default_factory=Event, repr=False)
 
-    @cached_property
+    @property
     def store(self) -> Store:
-        """The token store, found at first use because hooks may be registered late.
+        """The token store, found when it is used because hooks may be registered late.
 
         :raises ConfigurationError: if there is none, or more than one.
         """
@@ -56,39 +61,45 @@ class State:
             self.refuse_mixture()
             return MerchantStore(self.settings.access_token)
         if getter is not None or setter is not None:
-            if getter is None or setter is None or self.make_table is not None:
+            if getter is None or setter is None or self.make_sqlalchemy_store is not None:
                 raise ConfigurationError(
                     "'token_getter' and 'token_setter' replace the token table together: register"
                     " both, and pass no token_model."
                 )
             return HookStore(getter, setter)
-        if self.make_table is None:
+        if self.make_sqlalchemy_store is None:
             raise ConfigurationError(
                 "There is nowhere to keep tokens. Did you forget WePay(token_model=…), or a"
                 " 'token_getter' and a 'token_setter'?"
             )
-        return self.make_table()
+        return self._sqlalchemy_store
+
+    @cached_property
+    def _sqlalchemy_store(self) -> Store:
+        assert self.make_sqlalchemy_store is not None
+        return self.make_sqlalchemy_store()
 
     def refuse_mixture(self) -> None:
         """Refuse a merchant's own token in a platform, which must not act as itself.
 
         :raises ConfigurationError: if there is a token_model or a token hook beside it.
         """
-        hooks = (self.make_table, self.hooks.token_getter, self.hooks.token_setter)
+        hooks = (self.make_sqlalchemy_store, self.hooks.token_getter, self.hooks.token_setter)
         if self.settings.access_token is not None and any(hooks):
             raise ConfigurationError(
                 "'WEPAY_ACCESS_TOKEN' is set together with a token_model or token hooks: a"
                 " platform must not act as itself. Is it a stray environment variable?"
             )
 
-    @cached_property
-    def stand_in(self) -> str:
-        """The session's key of the stand-in owner; the first one to ask causes a warning."""
+    def warn_of_stand_in(self) -> None:
+        """Log, once per application, that browsers own what they connect."""
+        if self.warned.is_set():
+            return
+        self.warned.set()
         _logger.warning(
             "There is no owner_loader and no Flask-Login: a random id in the browser's session"
             " owns what it connects. In production this is an error."
         )
-        return "_wepay_owner"
 
 
 def current_state() -> State:
@@ -116,19 +127,20 @@ def current_owner(state: State, *, make: bool = False) -> str | None:
     if not has_request_context():
         return None
     if state.hooks.owner_loader is not None:
-        return _checked(state.hooks.owner_loader(), "owner_loader")
+        return checked_owner(state.hooks.owner_loader(), "owner_loader")
     if hasattr(current_app, "login_manager"):
         from flask_login import current_user
 
-        return _checked(current_user.get_id(), "current_user.get_id()")
+        return checked_owner(current_user.get_id(), "current_user.get_id()")
     if state.settings.environment == "production":
         raise ConfigurationError(
             "In production 'owner_loader' is required without Flask-Login: register a function"
             " with @wepay.owner_loader that returns the id of the logged-in user, or None."
         )
-    if make and state.stand_in not in session:
-        session[state.stand_in] = secrets.token_urlsafe(16)
-    return _checked(session.get(state.stand_in), "the session")
+    state.warn_of_stand_in()
+    if make and STAND_IN not in session:
+        session[STAND_IN] = secrets.token_urlsafe(16)
+    return checked_owner(session.get(STAND_IN), "the session")
 
 
 def browser_may_own(state: State) -> bool:
@@ -140,7 +152,11 @@ def browser_may_own(state: State) -> bool:
     )
 
 
-def _checked(owner: object, source: str) -> str | None:
+def checked_owner(owner: object, source: str) -> str | None:
+    """Return an owner as `source` gave it, if it can be one.
+
+    :raises ConfigurationError: if it is no string, empty, or too long.
+    """
     if owner is None:
         return None
     if not isinstance(owner, str):

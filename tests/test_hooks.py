@@ -136,13 +136,26 @@ def test_revoked_while_another_came(
     new = {**old, "access_token": wepay_sandbox.issue_token(old["user_id"])}
     given = iter([old])
     app.extensions["test"]["wepay"].token_getter(lambda owner: next(given, new))
-    del app.extensions["wepay"].__dict__["store"]
 
     with app.app_context():
         answer = client_of(app).call("user")
 
     assert answer["user_id"] == old["user_id"]
     assert tokens == {"alice": old}
+
+
+def test_hooks_after_the_table_was_used(
+    make_app: MakeApp, wepay_sandbox: Sandbox, wepay_connect: Connect
+) -> None:
+    """Hooks that come after the table was used are not ignored: two stores are an error."""
+    app = make_app()
+    browser = app.test_client()
+    browser.get("/as/alice")
+    wepay_connect(browser)
+    app.extensions["test"]["wepay"].token_getter(lambda owner: None)
+
+    with app.app_context(), pytest.raises(ConfigurationError, match="register both"):
+        client_of(app).call("user")
 
 
 def test_1006(

@@ -11,7 +11,7 @@ from flask import Flask, session
 from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 
-from flask_wepay import current_wepay, wepay_required
+from flask_wepay import WePay, current_wepay, wepay_required
 from flask_wepay.errors import ConfigurationError
 from flask_wepay.pytest_plugin import Connect
 from flask_wepay.sandbox import Sandbox
@@ -344,3 +344,10 @@ def test_loader_before_flask_login(
     wepay_connect(client)
 
     assert [row.owner for row in rows_of(app)] == ["acme"]
+
+
+@pytest.mark.parametrize("owner", [7, "", "x" * 256])
+def test_client_for_an_odd_owner(app: Flask, wepay: WePay, owner: Any) -> None:
+    """A client is made for an owner that can be one, and for no other."""
+    with app.app_context(), pytest.raises(ConfigurationError, match="client_for"):
+        wepay.client_for(owner)

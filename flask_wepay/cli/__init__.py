@@ -130,11 +130,12 @@ def forget(owner: str, yes: bool) -> None:
     state = state_here()
     found = state.store.find(owner)
     name = printable(owner)
-    if not found.candidates:
+    # What has expired, or is of a former WePay user, still has a token here.
+    if not found.candidates and found.ended in (None, "disconnected"):
         ended = f": {found.ended}" if found.ended else ", and never was"
         raise Problem(f"Owner '{name}' is not connected{ended}.")
     if not yes:
-        question = f"Forget the connection of owner '{name}' to WePay user {found.user_id}?"
+        question = f"Forget all connections of owner '{name}' (WePay user {found.user_id})?"
         click.confirm(question, abort=True)
     WePayClient(state, owner).disconnect()
     click.echo(f"Owner '{name}' is disconnected.")

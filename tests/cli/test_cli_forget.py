@@ -10,8 +10,10 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
+from flask_wepay.errors import TokenRevoked
+
 Run = Callable[..., Result]
-BILL = 100001
+BILL, MARY = 100001, 100002
 
 
 @pytest.mark.parametrize(("args", "typed"), [(["--yes"], None), ([], "y\n")])
@@ -37,7 +39,7 @@ def test_no(run: Run, connect: Any, rows: Any) -> None:
     result = run("forget", "alice", typed="n\n")
 
     assert result.exit_code == 1
-    assert "Forget the connection of owner 'alice' to WePay user 100001? [y/N]" in result.stdout
+    assert "Forget all connections of owner 'alice' (WePay user 100001)? [y/N]" in result.stdout
     assert rows()[0].revoked_at is None
 
 
@@ -51,6 +53,20 @@ def test_not_connected(run: Run, connect: Any) -> None:
     assert (never.exit_code, ended.exit_code) == (1, 1)
     assert never.stderr == "Error: Owner 'nob\\x1bdy' is not connected, and never was.\n"
     assert ended.stderr == "Error: Owner 'alice' is not connected: disconnected.\n"
+
+
+def test_former_user(run: Run, connect: Any, rows: Any, app: Any, wepay_sandbox: Any) -> None:
+    """An owner whose newest WePay user is lost may still have an older one's token here."""
+    connect("alice", BILL)
+    connect("alice", MARY)
+    wepay_sandbox.revoke(rows()[1].user_id)
+    with app.app_context(), pytest.raises(TokenRevoked):
+        app.extensions["test"]["wepay"].client_for("alice").call("user")
+
+    result = run("forget", "alice", "--yes")
+
+    assert result.exit_code == 0
+    assert [row.token for row in rows()] == [None, None]
 
 
 def test_unreadable(run: Run, make_app: Any, tmp_path: Path, connect: Any) -> None:
