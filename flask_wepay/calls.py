@@ -219,13 +219,13 @@ class Caller:
 
         def in_turn() -> Any:
             while True:
-                if deadline.passed():
-                    return _failure(name, "no time left", unsent=True)
                 try:
                     admit()
-                    outcome = _outcome(name, post)
                 except Throttled as error:
-                    outcome = error
+                    outcome: Any = error
+                else:
+                    # A storage that hangs may have taken what time there was.
+                    outcome = _outcome(name, post, deadline)
                 if not isinstance(outcome, Throttled) or not deadline.wait(outcome.retry_after):
                     return outcome
 
@@ -300,8 +300,10 @@ class Caller:
         )
 
 
-def _outcome(call: str, post: Callable[[], Any]) -> Any:
+def _outcome(call: str, post: Callable[[], Any], deadline: Deadline) -> Any:
     """Return what a request gave, or its error without the frames that saw secrets."""
+    if deadline.passed():
+        return _failure(call, "no time left", unsent=True)
     with watched() as attempt:
         try:
             return post()
@@ -310,6 +312,11 @@ def _outcome(call: str, post: Callable[[], Any]) -> Any:
             return error.with_traceback(None)
         except _FAILURES as error:
             return _failure(call, type(error).__name__, unsent=nothing_was_sent(error, attempt))
+        except BaseException as error:  # noqa: BLE001
+            # A job's time limit, say: it goes on, without the frames that saw secrets.
+            error.__cause__ = error.__context__ = None
+            foreign = error.with_traceback(None)
+    raise foreign
 
 
 def _failure(call: str, kind: str, *, unsent: bool) -> WePayError:

@@ -9,8 +9,8 @@ from typing import Any
 from flask import has_request_context, request
 
 from .calls import Call, Deadline
-from .errors import ConfigurationError, WePayError
-from .state import State, current_state
+from .errors import ConfigurationError, InvalidCall, WePayError
+from .state import State
 from .store import MERCHANT, Authorization, Found
 from .succession import Succession
 from .tokens import Token
@@ -89,7 +89,8 @@ class WePayClient:
         for its turn on top. `risk_token` and `client_ip` go into WePay's headers:
         https://developer.wepay.com/api/general/api-call
 
-        :raises InvalidCall: if it is not the name of a call, or a token is a parameter.
+        :raises InvalidCall: if it is not the name of a call, a token is a parameter, or a
+            keyword is not of the type it has to be.
         :raises NotAuthorized: if the owner has to connect first.
         :raises TokenRevoked: if the owner's authorization has ended at WePay.
         :raises APIError: for every other refusal, by ``error_code``.
@@ -102,9 +103,13 @@ class WePayClient:
             "WePay-Risk-Token": risk_token,
             "Client-IP": client_ip,
         }
-        prepared = Call.of(call, {**(params or {}), **parameters}, headers)
-        deadline = Deadline(timeout or self._state.settings.timeout, wait)
-        return self.send(prepared, deadline)
+        try:
+            merged = {**(params or {}), **parameters}
+        except TypeError:
+            kind = type(params).__name__
+            raise InvalidCall(f"'params' is of type {kind}, not a mapping.") from None
+        prepared = Call.of(call, merged, headers)
+        return self.send(prepared, _deadline(self._state, timeout, wait))
 
     def batch(
         self,
@@ -133,7 +138,7 @@ class WePayClient:
         """
         if self.owner is not None:
             self._state.store.disconnect(self.owner)
-            forget(self.owner)
+            forget(self._state, self.owner)
 
     def send(self, call: Call, deadline: Deadline, share: str | None = None) -> Any:
         """Send a prepared call with the owner's newest token that is alive.
@@ -148,13 +153,20 @@ class WePayClient:
             )
             if not succession.ended(authorization, call.name, outcome):
                 break
-            forget(authorization.owner)
+            forget(self._state, authorization.owner)
         if isinstance(outcome, WePayError):
             raise outcome
         return outcome
 
     def _find(self) -> Found:
         return find(self._state, self.owner)
+
+
+def _deadline(state: State, timeout: Any, wait: Any) -> Deadline:
+    for name, seconds in ("timeout", timeout), ("wait", wait):
+        if seconds is not None and (not isinstance(seconds, int | float) or seconds < 0):
+            raise InvalidCall(f"'{name}' is {seconds!r}: give seconds, such as 20.")
+    return Deadline(state.settings.timeout if timeout is None else timeout, wait)
 
 
 def find(state: State, owner: str | None) -> Found:
@@ -165,7 +177,7 @@ def find(state: State, owner: str | None) -> Found:
     if owner is None:
         return Found()
     _check_owner(owner)
-    seen = _seen()
+    seen = _seen(state)
     if seen is None:
         return state.store.find(owner)
     if owner not in seen:
@@ -179,20 +191,22 @@ def _check_owner(owner: object) -> None:
         raise ConfigurationError(f"An owner is of type {kind}, not a string: give str(user.id).")
 
 
-def forget(owner: str) -> None:
+def forget(state: State, owner: str) -> None:
     """Drop what this request has looked up of an owner, after it has changed."""
-    seen = _seen()
+    seen = _seen(state)
     if seen is not None:
         seen.pop(owner, None)
 
 
-def _seen() -> dict[str, Found] | None:
+def _seen(state: State) -> dict[str, Found] | None:
     """Return what this request has looked up by owner, or None outside of a request."""
     if not has_request_context():
         return None
-    # Not in g: an outer application context may serve many requests.
-    seen: dict[int, dict[str, Found]] = request.environ.setdefault("flask_wepay.found", {})
-    return seen.setdefault(id(current_state()), {})
+    # Not in g, for an outer application context may serve many requests; nor in the environ,
+    # which a socket's events share.
+    this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    seen: dict[int, dict[str, Found]] = vars(this).setdefault("_wepay_found", {})
+    return seen.setdefault(id(state), {})
 
 
 def send_batch(
@@ -213,7 +227,7 @@ def send_batch(
     for start in range(0, len(members), LARGEST_BATCH):
         chunk = members[start : start + LARGEST_BATCH]
         try:
-            results += _send_chunk(state, chunk, Deadline(timeout or state.settings.timeout, wait))
+            results += _send_chunk(state, chunk, _deadline(state, timeout, wait))
         except WePayError as error:
             # What earlier requests brought must not be lost.
             if not results:
@@ -249,7 +263,7 @@ def _send_chunk(state: State, members: Sequence[Member], deadline: Deadline) -> 
         answered = True
         for (index, (call, authorization, _)), outcome in zip(sent.items(), outcomes, strict=True):
             if successions[authorization.owner].ended(authorization, call.name, outcome):
-                forget(authorization.owner)
+                forget(state, authorization.owner)
             else:
                 results[index] = outcome
     return [results[index] for index in range(len(members))]

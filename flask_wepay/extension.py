@@ -13,7 +13,7 @@ from werkzeug.local import LocalProxy
 
 from . import views
 from .calls import Caller
-from .client import WePayClient, find, send_batch
+from .client import WePayClient, find, forget, send_batch
 from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
 from .notifications import Origin, signed
 from .oauth import register
@@ -219,3 +219,4 @@ def _update_token(token: Mapping[str, Any], **_: Any) -> None:
     if owner is None:
         raise NotAuthorized("Nobody is logged in to store a token for.")
     state.store.adopt(owner, Token.from_mapping(token))
+    forget(state, owner)

@@ -108,7 +108,7 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
     # From here on the row answers for this state.
     logins.forget(session, login_state, key)
     token = _exchange(state, pending, code, key.redirect_uri)
-    forget(owner)
+    forget(state, owner)
     signals.send(signals.wepay_authorized, owner=owner, user_id=token.user_id)
     return "granted"
 

@@ -167,7 +167,10 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         try:
             return self._send(method, call, auth=bearer, **kwargs)
         except (OSError, HTTPError) as error:
-            failure = _without_request(error)
+            failure: BaseException = _without_request(error)
+        except BaseException as error:  # noqa: BLE001
+            error.__cause__ = error.__context__ = None
+            failure = error.with_traceback(None)
         # Raised out here, where nothing leads to the frames that saw the token.
         raise failure
 

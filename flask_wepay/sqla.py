@@ -10,8 +10,9 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
@@ -155,13 +156,14 @@ class SQLAlchemyStore:
         rows = self._read(self._look_up, {"owner": owner, "now": now}, fresh=fresh)
         if not rows:
             return Found()
+        self._check_owner(owner, [row.owner for row in rows])
         newest = rows[0]
         living = [row for row in rows if row.revoked_at is None and not _expired(row, now)]
         return Found(
             newest.user_id,
             tuple(self.authorization(row) for row in living[:MOST_CANDIDATES]),
             None if living else newest.reason or "expired",
-            abs(datetime.now(UTC) - _utc(newest.granted_at)) < A_MINUTE,
+            datetime.now(UTC) - _utc(newest.granted_at) < A_MINUTE,
         )
 
     def progress(self, owner: str, state: Secret) -> str | None:
@@ -249,10 +251,11 @@ class SQLAlchemyStore:
         )
         assert born.inserted_primary_key is not None
         predecessors = connection.execute(
-            sa.select(table.c.id, table.c.state_hash).where(
+            sa.select(table.c.id, table.c.state_hash, table.c.owner).where(
                 *self._of(owner), table.c.granted_at.is_not(None), table.c.revoked_at.is_(None)
             )
-        )
+        ).all()
+        self._check_owner(owner, [row.owner for row in predecessors])
         return Pending(
             owner,
             born.inserted_primary_key[0],
@@ -369,12 +372,15 @@ class SQLAlchemyStore:
             raise StoreUnavailable(
                 "The view's own transaction holds the database: commit it before disconnecting."
             )
+        # It also sees to it that the column does not take another owner for this one.
+        self.find(owner)
         self._execute(self._end("disconnected", *self._of(owner)))
 
     def adopt(self, owner: str, token: Token) -> None:
         """Store a token that was obtained elsewhere as an authorization of its own."""
         pending = self.begin(owner, Secret(secrets.token_urlsafe()))
-        self.grant(pending, token)
+        # It may be older than those that are here: which of them are dead, their use finds out.
+        self.grant(replace(pending, predecessors=()), token)
 
     def _end(
         self, reason: str, *which: sa.ColumnElement[bool], after: datetime | None = None
@@ -387,6 +393,14 @@ class SQLAlchemyStore:
 
     def _of(self, owner: str) -> tuple[sa.ColumnElement[bool], ...]:
         return self._table.c.client_id == self._client_id, self._table.c.owner == owner
+
+    def _check_owner(self, owner: str, found: Iterable[str]) -> None:
+        """Refuse a column that takes one owner for another: a stranger would act as the first."""
+        if any(other != owner for other in found):
+            raise ConfigurationError(
+                f"The column 'owner' of '{self._table.name}' takes different owners for the same:"
+                " give it a collation that tells them apart, such as utf8mb4_bin on MySQL."
+            )
 
     def _latest(self, column: sa.ColumnElement[datetime], owner: str) -> sa.Select[Any]:
         return sa.select(sa.func.max(column)).where(*self._of(owner))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from typing import Any
 
 from limits import RateLimitItem, parse
 from limits.errors import ConfigurationError as LimitsConfigurationError
@@ -18,7 +19,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from .errors import ConfigurationError, Throttled
 
-__all__ = ["EXCHANGES", "LOOKUPS", "Throttle"]
+__all__ = ["EXCHANGES", "LOOKUPS", "Throttle", "storage_of"]
 
 #: What strangers can cause draws on a share of the budget, one part in so many.
 EXCHANGES = "exchanges"
@@ -37,7 +38,7 @@ class Throttle:
     def __init__(self, limit: str | None, storage_uri: str, application: str) -> None:
         self._application = application
         self._total = None if limit is None else _parse(limit)
-        self._limiter = None if limit is None else _limiter(storage_uri)
+        self._limiter = None if limit is None else MovingWindowRateLimiter(storage_of(storage_uri))
         self._away_until = 0.0
         self._warned_at = -WARN_EVERY
 
@@ -90,21 +91,27 @@ def _parse(limit: str) -> RateLimitItem:
         ) from None
 
 
-def _limiter(uri: str) -> MovingWindowRateLimiter:
+def storage_of(uri: str) -> Any:
+    """Return the storage of a `limits` URI.
+
+    :raises ConfigurationError: if it is no such URI, or its package is not installed.
+    """
     # A storage that hangs must not hold payments up.
     remote = re.match("redis|valkey", uri)
     patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if remote else {}
     try:
-        return MovingWindowRateLimiter(storage_from_string(uri, wrap_exceptions=True, **patience))
-    except (
-        LimitsConfigurationError,
-        NotImplementedError,
-        ValueError,
-        AssertionError,
-        TypeError,
-    ) as error:
-        kind = type(error).__name__
-    raise ConfigurationError(
-        f"'WEPAY_THROTTLE_STORAGE' can't be used ({kind}): give a URI of the limits library such"
-        ' as "redis://localhost:6379/0" or "memory://", and install Flask-WePay[redis] for Redis.'
+        storage = storage_from_string(uri, wrap_exceptions=True, **patience)
+        MovingWindowRateLimiter(storage)
+    except LimitsConfigurationError:
+        # Its own text has the whole URI in it, and so the password.
+        what = "needs a package that is not installed" if remote else "has an unknown scheme"
+    except (NotImplementedError, ValueError, AssertionError, TypeError) as error:
+        what = f"can't be used for a moving window ({type(error).__name__})"
+    else:
+        return storage
+    raise ConfigurationError.of(
+        "WEPAY_THROTTLE_STORAGE",
+        what,
+        'give a URI of the limits library such as "redis://localhost:6379/0", and install'
+        " Flask-WePay[redis] for Redis",
     )

@@ -88,6 +88,16 @@ class _Response(http.client.HTTPResponse):
         self.fp.close()
         self.fp = io.BufferedReader(_DeadlineReader(sock, _attempt.get().ends))
 
+    def begin(self) -> None:
+        """Read up to the answer itself: http.client passes over 100 alone."""
+        super().begin()
+        while 100 <= self.status < 200:
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
+        if self.status in (204, 304):
+            # A body that comes all the same must not answer somebody else's request.
+            self.will_close = True
+
 
 class _Watched(HTTPConnection):
     """Keep the deadline in every step, and note when bytes of the request go out."""

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import current_app
-from limits.storage import storage_from_string
 
 from ..addresses import check_redirect_uri
 from ..calls import Call, Deadline
@@ -23,6 +22,7 @@ from ..errors import (
 from ..notifications import Origin
 from ..state import State
 from ..store import MERCHANT, HookStore
+from ..throttle import storage_of
 from .output import address_of_ipns, counted, table_of
 
 if TYPE_CHECKING:
@@ -235,7 +235,6 @@ def _throttle(state: State) -> Finding:
     if scheme == "memory":
         text = f"{settings.throttle} in each process: share it with 'WEPAY_THROTTLE_STORAGE'"
         return Finding(name, _in_production(state), text)
-    patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if "redis" in scheme else {}
-    if storage_from_string(settings.throttle_storage, **patience).check():
+    if storage_of(settings.throttle_storage).check():
         return Finding(name, OK, f"{settings.throttle}, shared by {scheme}")
     return Finding(name, FAIL, f"{scheme} does not answer, so that calls are not throttled")

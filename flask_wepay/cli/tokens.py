@@ -34,6 +34,8 @@ Living = tuple[Authorization, Token]
 
 _TITLES = ("STATE", "WEPAY USER", "AGE", "ENDED", "OWNER")
 _LINE = "{:<12} {:>10}  {:>6}  {:>6}  {}"
+#: The last second that a datetime can hold; a token may well be said to live longer.
+_END_OF_TIME = 253402300799
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
@@ -85,7 +87,8 @@ def _shown(table: SQLAlchemyStore, row: Any, problems: Mapping[str, str]) -> dic
         "user_id": row.user_id,
         "state": _state_of(table, row, moments["created_at"]),
         **moments,
-        "expires_at": row.expires_at and datetime.fromtimestamp(row.expires_at, UTC),
+        "expires_at": row.expires_at
+        and datetime.fromtimestamp(min(row.expires_at, _END_OF_TIME), UTC),
         "problem": problems.get(row.state_hash),
     }
 

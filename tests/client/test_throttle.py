@@ -1,0 +1,340 @@
+"""The budget of calls, which all workers and machines may share, and the shares in it."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from limits.storage import SCHEMES, Storage
+from servers import Connection, RawServer, answer, echo, free_port
+
+from flask_wepay import WePayClient
+from flask_wepay.errors import ConfigurationError, Throttled
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
+    """A time that stands still, and passes where this thread sleeps."""
+    with time_machine.travel(time.time(), tick=False) as traveller:
+        monkeypatch.setattr(time, "sleep", traveller.shift)
+        yield traveller
+
+
+def spend(client: WePayClient, calls: int) -> int:
+    """Make so many calls, and give how many of them were sent."""
+    sent = 0
+    for _ in range(calls):
+        try:
+            client.call("account/find")
+        except Throttled:
+            continue
+        sent += 1
+    return sent
+
+
+def test_thirty_calls_in_ten_seconds(client_of: Any, clock: time_machine.Traveller) -> None:
+    """The default budget is WePay's own rule, as a moving window."""
+    client = client_of(echo, WEPAY_THROTTLE="30 per 10 seconds")
+
+    assert spend(client, 20) == 20
+    clock.shift(6)
+    assert spend(client, 20) == 10
+    clock.shift(4.1)
+    assert spend(client, 25) == 20
+    clock.shift(10.1)
+    assert spend(client, 40) == 30
+
+
+def test_the_default_is_thirty_in_ten_seconds(app: Flask) -> None:
+    """Nothing has to be set for it."""
+    assert app.config["WEPAY_THROTTLE"] == "30 per 10 seconds"
+
+
+def test_a_call_over_the_budget(serve: Any, client_at: Any, clock: time_machine.Traveller) -> None:
+    """A call over the budget is not sent; Throttled says so, and when to try again."""
+    server = serve(echo)
+    client = client_at(server.url, WEPAY_THROTTLE="2 per 10 seconds")
+    client.call("user")
+    clock.shift(3)
+    client.call("user")
+    clock.shift(1)
+
+    with pytest.raises(Throttled, match="our own budget of 2 per 10 second") as caught:
+        client.call("checkout/create")
+
+    assert caught.value.retry_after == pytest.approx(6, abs=0.1)
+    assert (caught.value.call, caught.value.status, caught.value.error_code) == (
+        "checkout/create",
+        None,
+        None,
+    )
+    assert len(server.requests) == 2
+
+
+def test_a_call_can_wait_for_its_turn(client_of: Any, clock: time_machine.Traveller) -> None:
+    """With wait= a call over the budget is sent when its turn comes."""
+    client = client_of(echo, WEPAY_THROTTLE="2 per 10 seconds", WEPAY_TIMEOUT=5)
+    started = time.time()
+
+    for _ in range(6):
+        client.call("user", wait=11)
+
+    assert time.time() - started == pytest.approx(20, abs=0.1)
+
+
+def test_waiting_too_long_for_ones_turn(client_of: Any, clock: time_machine.Traveller) -> None:
+    """Where its turn comes later than it may wait, a call is throttled at once."""
+    client = client_of(echo, WEPAY_THROTTLE="1 per 10 seconds")
+    client.call("user")
+    started = time.time()
+
+    with pytest.raises(Throttled):
+        client.call("user", wait=9)
+
+    assert time.time() == started
+
+
+def test_a_repeated_look_up_counts_each_time(client_of: Any, clock: time_machine.Traveller) -> None:
+    """Every request counts, those of retries too."""
+    client = client_of(Connection.reset, WEPAY_THROTTLE="2 per 10 seconds")
+
+    with pytest.raises(Throttled):
+        client.call("user")
+
+
+def test_no_budget(client_of: Any, clock: time_machine.Traveller) -> None:
+    """With WEPAY_THROTTLE None nothing is counted."""
+    assert spend(client_of(echo, WEPAY_THROTTLE=None), 100) == 100
+
+
+def test_a_batch_counts_once(client_of: Any, clock: time_machine.Traveller) -> None:
+    """WePay counts a batch as one call, and so do we."""
+
+    def members(connection: Connection) -> None:
+        while (request := connection.read()) is not None:
+            calls = [{**call, "response": {}} for call in request.json["calls"]]
+            connection.send(answer({"calls": calls}))
+
+    client = client_of(members, WEPAY_THROTTLE="2 per 10 seconds")
+
+    assert client.batch([("user", {})] * 100) == [{}] * 100
+    with pytest.raises(Throttled):
+        client.batch([("user", {})])
+
+
+def test_strangers_can_not_stop_payments(
+    app: Flask, wepay: Any, wepay_sandbox: Any, wepay_connect: Any, clock: time_machine.Traveller
+) -> None:
+    """A flood of junk callbacks and logins from several browsers, and a payment goes through."""
+    browsers = [app.test_client() for _ in range(8)]
+    for number, browser in enumerate(browsers):
+        browser.get(f"/as/user{number}")
+        wepay_connect(browser, email=f"user{number}@example.com")
+        clock.shift(4)
+    clock.shift(20)
+    wepay_sandbox.log.clear()
+
+    statuses = set()
+    for _ in range(10):
+        for browser in browsers:
+            browser.get("/wepay/login")
+            location = browser.get("/wepay/login?force=1").location
+            state = location.partition("state=")[2].partition("&")[0]
+            junk = browser.get(f"/wepay/callback?code=junk&state={state}")
+            statuses.add(junk.status_code)
+    with app.app_context():
+        client = wepay.client_for("user3")
+        account = client.call("account/create", name="Shop", description="Shop")
+        sent = 1 + spend(client, 30)
+
+    assert account["account_id"]
+    assert statuses == {502, 503}
+    assert wepay_sandbox.count("oauth2/token") == 10
+    assert wepay_sandbox.count("user") == 6
+    assert sent == 30 - 10 - 6
+
+
+def test_logins_over_their_share(
+    client: FlaskClient, wepay_sandbox: Any, wepay_connect: Any, clock: time_machine.Traveller
+) -> None:
+    """An exchange over the share answers 503 with Retry-After; a reload then finishes the login."""
+    for _ in range(10):
+        location = client.get("/wepay/login?force=1").location
+        state = location.partition("state=")[2].partition("&")[0]
+        client.get(f"/wepay/callback?code=junk&state={state}")
+    back = wepay_sandbox.authorize(client.get("/wepay/login").location)
+
+    throttled = client.get(back)
+    clock.shift(float(throttled.headers["Retry-After"]) + 0.1)
+    reloaded = client.get(back)
+
+    assert throttled.status_code == 503
+    assert 1 <= int(throttled.headers["Retry-After"]) <= 10
+    assert reloaded.location == "/"
+    assert wepay_sandbox.count("oauth2/token") == 11
+
+
+def test_a_redis_shared_by_three_processes(serve: Any, start_redis: Callable[[int], str]) -> None:
+    """Three processes that share a Redis stay within one budget at the server.
+
+    The window is 2 s, to be quick. What one call takes longer on its way than another
+    shows as jitter at the server, so any 1.5 s are looked at.
+    """
+    arrivals: list[float] = []
+
+    def note(connection: Connection) -> None:
+        while connection.read() is not None:
+            arrivals.append(time.monotonic())
+            connection.send(answer())
+
+    url, storage = serve(note).url, start_redis(free_port())
+    processes = [
+        subprocess.Popen([sys.executable, str(HERE / "spending.py"), url, storage, "20"])
+        for _ in range(3)
+    ]
+
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert len(arrivals) == 60
+    arrivals.sort()
+    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[30:], strict=False)]
+    assert min(gaps) > 1.5
+
+
+def test_redis_away_stops_nothing(
+    client_at: Any,
+    serve: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Without its Redis the budget is off, and a warning is logged once a minute."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    client = client_at(
+        serve(echo).url,
+        WEPAY_THROTTLE="1 per 10 seconds",
+        WEPAY_THROTTLE_STORAGE=f"redis://:secret@127.0.0.1:{free_port()}/0",
+    )
+
+    warnings = []
+    for seconds in (0, 1, 30, 54, 61, 100, 122):
+        now[0] = 1000.0 + seconds
+        assert client.call("user")
+        warnings.append(len([r for r in caplog.records if r.levelno == logging.WARNING]))
+
+    assert warnings == [1, 1, 1, 1, 2, 2, 3]
+    assert "'WEPAY_THROTTLE_STORAGE' does not answer" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_redis_that_hangs_stalls_little(client_at: Any, serve: Any) -> None:
+    """A Redis that accepts and says nothing costs a second once, not every call one."""
+    hanging: RawServer = serve(lambda connection: connection.server.stopped.wait())
+    client = client_at(
+        serve(echo).url,
+        WEPAY_THROTTLE="1 per 10 seconds",
+        WEPAY_THROTTLE_STORAGE=f"redis://127.0.0.1:{hanging.port}/0",
+    )
+
+    started = time.monotonic()
+    for _ in range(20):
+        client.call("user")
+
+    assert time.monotonic() - started < 3
+    assert hanging.connections == 1
+
+
+def test_redis_that_comes_back(
+    client_at: Any,
+    serve: Any,
+    start_redis: Callable[[int], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once Redis is back, some seconds later the budget holds again."""
+    port, offset, monotonic = free_port(), 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + offset)
+    client = client_at(
+        serve(echo).url,
+        WEPAY_THROTTLE="2 per 100 seconds",
+        WEPAY_THROTTLE_STORAGE=f"redis://127.0.0.1:{port}/0",
+    )
+
+    assert spend(client, 5) == 5
+    start_redis(port)
+    offset = 10
+
+    assert spend(client, 5) == 2
+
+
+def test_workers_share_what_they_spent(
+    client_at: Any, serve: Any, start_redis: Callable[[int], str]
+) -> None:
+    """Applications with one client id and one Redis share a budget; others have their own."""
+    url, storage = serve(echo).url, start_redis(free_port())
+    config = {"WEPAY_THROTTLE": "3 per 100 seconds", "WEPAY_THROTTLE_STORAGE": storage}
+    first, second = client_at(url, **config), client_at(url, **config)
+    other = client_at(url, WEPAY_CLIENT_ID=777, WEPAY_CLIENT_SECRET="of the other", **config)
+
+    assert [spend(client, 2) for client in (first, second, other)] == [2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "30",
+        "",
+        "often",
+        "0 per second",
+        "-1 per second",
+        "1 per second; 5 per minute",
+        "5 per parsec",
+    ],
+)
+def test_a_limit_that_is_none(make_app: Any, limit: str) -> None:
+    """A WEPAY_THROTTLE that says no one limit stops the application, with an example."""
+    with pytest.raises(ConfigurationError, match="'WEPAY_THROTTLE'"):
+        make_app(WEPAY_THROTTLE=limit)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "localhost:6379",
+        "etcd://127.0.0.1",
+        "redis://127.0.0.1:port",
+        "nonsense://",
+        "memcached://x",
+    ],
+)
+def test_a_storage_that_is_none(make_app: Any, uri: str) -> None:
+    """A WEPAY_THROTTLE_STORAGE that can't be used stops the application, with an example."""
+    with pytest.raises(ConfigurationError, match="'WEPAY_THROTTLE_STORAGE' .*redis://localhost"):
+        make_app(WEPAY_THROTTLE_STORAGE=uri)
+
+
+class Windowless(Storage):
+    """A storage that knows no moving window, as memcached."""
+
+    def __init__(self, uri: str | None = None, **options: Any) -> None:
+        """Connect to nothing."""
+
+    base_exceptions = ValueError
+    incr = get = get_expiry = check = reset = clear = None
+
+
+def test_a_storage_without_a_moving_window(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A storage that limits knows, but not with a moving window, is refused likewise."""
+    monkeypatch.setitem(SCHEMES, "windowless", Windowless)
+
+    with pytest.raises(ConfigurationError, match=r"moving window \(NotImplementedError\)"):
+        make_app(WEPAY_THROTTLE_STORAGE="windowless://")
