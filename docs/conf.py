@@ -24,6 +24,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(authlib|blinker|collections|decimal|flask|requests|typing|werkzeug)\..*"),
     ("py:.*", r"(?!flask_wepay)[A-Za-z_]+"),
+    ("py:.*", r"flask_wepay\.extension\._\w+"),
     ("py:.*", r"flask_wepay\.(state|store|calls|tokens|settings)\..*"),
 ]
 toc_object_entries_show_parents = "hide"

@@ -87,11 +87,13 @@ class Reader:
         self._make_app = make_app
         self._monkeypatch = monkeypatch
         self._contexts: list[Any] = []
+        self._unrun: list[Path] = []
         self.namespace: dict[str, Any] = {
             "__name__": "page",
             "new_app": self.new_app,
             "enter": self.enter,
             "leave": self.leave,
+            "take": self.take,
             "DOCS": DOCS,
             "directory": directory,
             "pytest": pytest,
@@ -132,12 +134,22 @@ class Reader:
         while self._contexts:
             self._contexts.pop().pop()
 
+    def take(self, page: str, *captions: str) -> None:
+        """Save files that another page shows."""
+        for block in blocks_of(DOCS / f"{page}.rst"):
+            if block.caption in captions:
+                self._save(block)
+
     def read(self, block: Block) -> None:
         """Do what a block says."""
         act: Callable[[Block], None] = getattr(
             self, "_" + re.sub(r"\W", "_", block.language), _look
         )
         act(block)
+
+    def finish(self) -> None:
+        """Be done with the page, which has shown how to run each test that it shows."""
+        assert not self._unrun, f"No '$ pytest' comes after {self._unrun}"
 
     def close(self) -> None:
         """Give connections back."""
@@ -157,7 +169,10 @@ class Reader:
             exec(block.code, self.namespace)
             return
         file = self._save(block)
-        if file.name.startswith("test_") or file.name == "conftest.py":
+        if file.name == "conftest.py":
+            return
+        if file.name.startswith("test_"):
+            self._unrun.append(file)
             return
         name = block.caption.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         self._monkeypatch.delitem(sys.modules, name, raising=False)
@@ -190,8 +205,11 @@ class Reader:
         for command, expected in _commands(block.text):
             if command.startswith("flask wepay") and "app" in self.namespace:
                 self._flask(command, expected)
-            elif command.startswith("pytest"):
+            elif command == "pytest":
                 self._pytest(expected)
+            elif command.startswith("export "):
+                for assignment in shlex.split(command)[1:]:
+                    self._monkeypatch.setenv(*assignment.split("=", 1))
 
     def _flask(self, command: str, expected: str) -> None:
         # An entry point brings the commands, and a test's runner does not look at those.
@@ -202,16 +220,19 @@ class Reader:
         _compare(command, expected, result.output)
 
     def _pytest(self, expected: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(self._directory)}
+        # As the command does, and as "python -m" alone does not, -P leaves the folder out of
+        # the path. The page's reader has no plugins, nor any settings, of ours.
+        plain = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p no:cacheprovider"}
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+            [sys.executable, "-P", "-m", "pytest", "-q"],
             cwd=self._directory,
-            env=environment,
+            env={k: v for k, v in os.environ.items() if k[:6] != "FLASK_"} | plain,
             capture_output=True,
             text=True,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         _compare("pytest", expected, result.stdout)
+        self._unrun.clear()
 
     def _save(self, block: Block) -> Path:
         file = self._directory / str(block.caption)

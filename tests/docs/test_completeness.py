@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from reading import DOCS, blocks_of
 
+import flask_wepay
 from flask_wepay import errors, signals
 from flask_wepay.settings import DEFAULTS
 from flask_wepay.sqla import WePayTokenMixin
 
 PAGES = sorted(DOCS.glob("*.rst"))
 TEXT = {page.stem: page.read_text() for page in PAGES}
+#: The headings of error pages that the page on troubleshooting explains.
+QUOTED = re.findall(r'^"(.*)", [45]\d\d$', TEXT["troubleshooting"], re.MULTILINE)
 
 
 def test_every_setting_is_described() -> None:
@@ -44,12 +47,38 @@ def test_every_error_is_spoken_of(name: str) -> None:
     assert any(f"`~flask_wepay.errors.{name}`" in text for text in TEXT.values())
 
 
+@pytest.mark.parametrize("template", ["denied", "error"])
+def test_every_error_page_is_explained(template: str) -> None:
+    """The page on troubleshooting has each heading that a failed login may end on."""
+    page = Path(flask_wepay.__file__).with_name("templates") / "wepay" / f"{template}.html"
+    headings = re.findall("<h1>(.*)</h1>", page.read_text())
+
+    assert headings
+    assert [h for h in headings if h not in QUOTED] == []
+
+
+def test_every_explained_error_page_exists() -> None:
+    """The page on troubleshooting quotes no heading that no page has."""
+    templates = Path(flask_wepay.__file__).parent.glob("templates/wepay/*.html")
+    text = "".join(template.read_text() for template in templates)
+
+    assert [heading for heading in QUOTED if f"<h1>{heading}</h1>" not in text] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_no_block_is_overlooked(page: Path) -> None:
     """What is marked as code is run: the collector sees every block."""
     marked = len(re.findall(r"^ *\.\. (?:code-block::|run:)", TEXT[page.stem], re.MULTILINE))
 
     assert len(list(blocks_of(page))) == marked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tests_are_files(page: Path) -> None:
+    """A test that a page shows is a file, so that it runs as its reader runs it."""
+    tests = [block for block in blocks_of(page) if re.search(r"(?m)^ *def test_", block.text)]
+
+    assert [test.text for test in tests if not (test.caption or "").startswith("test_")] == []
 
 
 @pytest.mark.parametrize("page", sorted(TEXT.keys() - {"changes", "contributing"}))

@@ -48,3 +48,4 @@ def test_blocks_run(page: str, reader: Reader) -> None:
     """Every block of code on a page runs, one after another."""
     for block in blocks_of(DOCS / f"{page}.rst"):
         reader.read(block)
+    reader.finish()
