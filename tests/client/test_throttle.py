@@ -318,7 +318,7 @@ def test_a_limit_that_is_none(make_app: Any, limit: str) -> None:
 )
 def test_a_storage_that_is_none(make_app: Any, uri: str) -> None:
     """A WEPAY_THROTTLE_STORAGE that can't be used stops the application, with an example."""
-    with pytest.raises(ConfigurationError, match="'WEPAY_THROTTLE_STORAGE' .*redis://localhost"):
+    with pytest.raises(ConfigurationError, match=r"'WEPAY_THROTTLE_STORAGE' .*redis://localhost"):
         make_app(WEPAY_THROTTLE_STORAGE=uri)
 
 

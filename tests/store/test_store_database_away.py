@@ -1,0 +1,258 @@
+"""Our own database stopping, cutting connections, and coming back: on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from store.owners import BILL, Platform
+from store.postgresql import PostgreSQL, database_url
+
+from flask_wepay import signals, sqla
+from flask_wepay.errors import StoreUnavailable, TokenRevoked
+from flask_wepay.tokens import Secret
+
+_CUT_OTHERS = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+)
+
+
+@pytest.fixture
+def platform(
+    make_app: Any, wepay_sandbox: Any, postgresql_server: PostgreSQL, monkeypatch: Any
+) -> Platform:
+    """A platform whose owner alice is connected, on a server that may be stopped."""
+    monkeypatch.delenv("WEPAY_TEST_DATABASE_URL", raising=False)
+    app = make_app(SQLALCHEMY_DATABASE_URI=database_url(), WEPAY_THROTTLE=None)
+    platform = Platform(app, wepay_sandbox)
+    platform.connect("alice")
+    return platform
+
+
+@pytest.fixture
+def impatient(monkeypatch: Any) -> None:
+    """Give up soon where the database stays away for long."""
+    for name in ("WRITE_SECONDS", "GRANT_SECONDS"):
+        monkeypatch.setattr(sqla, name, 0.3)
+
+
+@contextmanager
+def stopped(server: PostgreSQL) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def exchanging(platform: Platform) -> Iterator[Any]:
+    """Be between WePay's work and its answer; give the callback's answer to come."""
+    browser = platform.browser("alice")
+    back = platform.authorized(browser)
+    with ThreadPoolExecutor() as pool, platform.sandbox.hold("oauth2/token", "after") as hold:
+        answer = pool.submit(browser.get, back)
+        hold.wait()
+        yield answer
+
+
+def cut_all(platform: Platform) -> None:
+    """Cut every connection to the database, those in the pool as well."""
+    engine = sa.create_engine(platform.app.config["SQLALCHEMY_DATABASE_URI"], poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(_CUT_OTHERS)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_stopped_before_the_exchange(platform: Platform, postgresql_server: PostgreSQL) -> None:
+    """With the database away WePay is not asked, and the old token lives on."""
+    browser = platform.browser("alice")
+    back = platform.authorized(browser)
+
+    with stopped(postgresql_server):
+        answer = browser.get(back)
+
+    assert answer.status_code == 503
+    assert platform.sandbox.count("oauth2/token") == 1
+    assert platform.use("alice") == BILL
+    assert platform.sandbox.count("user") == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_reload_finishes_a_login(platform: Platform, postgresql_server: PostgreSQL) -> None:
+    """The state is kept while there is no row for it, so a reload finishes the login."""
+    browser = platform.browser("alice")
+    back = platform.authorized(browser)
+    with stopped(postgresql_server):
+        browser.get(back)
+
+    assert browser.get(back).location == "/"
+    assert platform.use("alice") == BILL
+
+
+def test_cut_between_exchange_and_grant(platform: Platform) -> None:
+    """A connection that is cut while WePay is being asked costs nothing."""
+    with exchanging(platform) as answer:
+        cut_all(platform)
+
+    assert answer.result().location == "/"
+    assert platform.use("alice") == BILL
+    assert platform.reasons() == ["replaced", None]
+
+
+def test_restart_between_exchange_and_grant(
+    platform: Platform, postgresql_server: PostgreSQL
+) -> None:
+    """A restart while the token is to be saved is waited out."""
+    with exchanging(platform) as answer:
+        postgresql_server.stop()
+        platform.sandbox.faults.clear()
+        postgresql_server.start()
+
+    assert answer.result().location == "/"
+    assert platform.use("alice") == BILL
+    assert platform.sandbox.count("oauth2/token") == 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_away_after_the_exchange(platform: Platform, postgresql_server: PostgreSQL) -> None:
+    """Where saving finally fails the page says so, and nothing pretends to be connected."""
+    with platform.received(signals.wepay_authorized) as told:
+        with exchanging(platform) as answer:
+            postgresql_server.stop()
+        postgresql_server.start()
+
+    assert answer.result().status_code == 503
+    assert told == []
+    assert platform.use("alice") is TokenRevoked
+    assert platform.sandbox.count("oauth2/token") == 2
+
+
+def test_away_at_a_call(platform: Platform, postgresql_server: PostgreSQL) -> None:
+    """A call without the database is StoreUnavailable, not "not connected"; nothing is sent."""
+    with stopped(postgresql_server):
+        assert platform.use("alice") is StoreUnavailable
+
+    assert platform.sandbox.count("user") == 0
+    assert platform.use("alice") == BILL
+
+
+def test_pool_of_cut_connections(platform: Platform) -> None:
+    """A pool full of connections from before a restart costs no call."""
+    with platform.app.app_context():
+        pool = platform.app.extensions["test"]["db"].engine.pool
+        kept = [pool.connect() for _ in range(4)]
+        for connection in kept:
+            connection.close()
+    cut_all(platform)
+
+    assert platform.use("alice") == BILL
+
+
+@pytest.mark.usefixtures("impatient")
+def test_away_when_a_row_dies(platform: Platform, postgresql_server: PostgreSQL) -> None:
+    """A dead row that can't be marked just now is marked at a later use."""
+    platform.revoke(BILL)
+    with platform.app.app_context():
+        (found,) = platform.store.find("alice").candidates
+
+        with stopped(postgresql_server):
+            assert not platform.store.end(found, "revoked")
+
+    assert platform.reasons() == [None]
+    assert platform.use("alice") is TokenRevoked
+    assert platform.reasons() == ["revoked"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_away_when_a_login_fails(platform: Platform, postgresql_server: PostgreSQL) -> None:
+    """A login that failed and can't be noted as such still ends with WePay's reason."""
+    platform.sandbox.answer_next("oauth2/token", error_code=1012)
+
+    with exchanging(platform) as answer:
+        postgresql_server.stop()
+    postgresql_server.start()
+
+    assert answer.result().status_code == 502
+    assert platform.use("alice") == BILL
+
+
+@pytest.mark.usefixtures("impatient")
+def test_away_at_a_disconnect(platform: Platform, postgresql_server: PostgreSQL) -> None:
+    """A disconnect without the database is an error, and disconnects nobody."""
+    with (
+        platform.app.app_context(),
+        stopped(postgresql_server),
+        pytest.raises(StoreUnavailable),
+    ):
+        platform.store.disconnect("alice")
+
+    assert platform.use("alice") == BILL
+
+
+@pytest.fixture
+def lost_commit(platform: Platform, monkeypatch: Any) -> Any:
+    """Let the answer to the next commit be lost: it is carried out, and looks like a failure."""
+
+    def lose_next() -> None:
+        with platform.app.app_context():
+            dialect = platform.app.extensions["test"]["db"].engine.dialect
+        commit = dialect.do_commit
+
+        def commit_and_fail(connection: Any) -> None:
+            commit(connection)
+            monkeypatch.setattr(dialect, "do_commit", commit)
+            raise dialect.dbapi.OperationalError("server closed the connection unexpectedly")
+
+        monkeypatch.setattr(dialect, "do_commit", commit_and_fail)
+
+    return lose_next
+
+
+def test_commit_of_a_grant_without_an_answer(platform: Platform, lost_commit: Any) -> None:
+    """A grant that was committed unnoticed is found to be so."""
+    with exchanging(platform) as answer:
+        lost_commit()
+
+    assert answer.result().location == "/"
+    assert platform.reasons() == ["replaced", None]
+    assert platform.use("alice") == BILL
+
+
+def test_commit_of_a_birth_without_an_answer(platform: Platform, lost_commit: Any) -> None:
+    """A birth that was committed unnoticed sends nothing: it may be somebody else's."""
+    browser = platform.browser("alice")
+    back = platform.authorized(browser)
+    lost_commit()
+
+    assert browser.get(back).status_code == 202
+    assert platform.sandbox.count("oauth2/token") == 1
+    assert platform.use("alice") == BILL
+
+
+def test_table_that_is_missing(platform: Platform) -> None:
+    """Without its table the package says what to do, and sends nothing."""
+    platform.execute(sa.text("ALTER TABLE wepay_token RENAME TO wepay_token_"))
+    try:
+        with platform.app.app_context():
+            with pytest.raises(StoreUnavailable, match="run your migrations"):
+                platform.store.find("alice")
+            with pytest.raises(StoreUnavailable, match="run your migrations"):
+                platform.store.begin("alice", Secret("a state"))
+    finally:
+        platform.execute(sa.text("ALTER TABLE wepay_token_ RENAME TO wepay_token"))
+
+
+def test_column_that_cannot_be_left_out(platform: Platform) -> None:
+    """A birth that the table refuses is no double click."""
+    platform.execute(sa.text("ALTER TABLE wepay_token ADD COLUMN extra int"))
+    platform.execute(sa.text("UPDATE wepay_token SET extra = 1"))
+    platform.execute(sa.text("ALTER TABLE wepay_token ALTER COLUMN extra SET NOT NULL"))
+
+    with platform.app.app_context(), pytest.raises(StoreUnavailable):
+        platform.store.begin("alice", Secret("a state"))
