@@ -18,6 +18,7 @@ help:
 	@echo 'make test-lowest  run them with the lowest versions that are supported'
 	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL and on SQLite'
 	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
+	@echo 'make bench        measure this package beside its peers'
 	@echo 'make lint         check style, types and the direction of imports'
 	@echo 'make clean        remove all that these commands made, the data of the demo too'
 
@@ -28,7 +29,9 @@ test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),--cov)
 
 test-lowest: $(LOWEST_VENV)/.test
-	$(LOWEST_VENV)/bin/python -m pytest --ignore=tests/browser --ignore=tests/packaging $(ARGS)
+	$(LOWEST_VENV)/bin/python -m pytest --ignore=tests/browser --ignore=tests/packaging \
+		--ignore=tests/benchmarks --ignore=tests/storm --ignore=tests/test_concurrency.py \
+		--ignore=tests/test_state_machine.py --ignore=tests/docs $(ARGS)
 
 storm: $(VENV)/.test
 	WEPAY_STATE_MACHINE=1000x50 $(VENV)/bin/python -m pytest -q tests/test_state_machine.py
@@ -46,7 +49,7 @@ docs: $(VENV)/.docs
 	@echo 'The documentation is in docs/_build/html/index.html'
 
 clean:
-	rm -rf $(VENV) $(LOWEST_VENV) build dist docs/_build *.egg-info examples/instance
+	rm -rf $(VENV) $(LOWEST_VENV) $(BENCH_VENV) build dist docs/_build *.egg-info examples/instance
 	rm -rf .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -1,0 +1,1 @@
+"""What Flask-WePay costs, measured: ``python -m benchmarks --help``."""

@@ -1,0 +1,49 @@
+"""The same application four times; each module has a `make_app` and knows its addresses.
+
+All keep a session cookie. The three on libraries share `platform`: Flask-Login and
+Flask-SQLAlchemy. Each measured view has a bare one beside it, which is the view
+without its OAuth part, and whose time is taken off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+CLIENT_ID, CLIENT_SECRET = 12345, "1a2b3c4d5e6f"
+SCOPES = ("manage_accounts", "collect_payments", "view_user", "preapprove_payments", "send_money")
+SECRET_KEY = "a secret key for benchmarks only"
+#: Calls that the view "calls" makes in one request.
+CALLS = 5
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a contender is given."""
+
+    #: Of the provider, without a slash at its end.
+    provider: str
+    #: A SQLAlchemy URL; the floor reads the path of a SQLite one.
+    database: str
+    #: Path of the certificates to trust.
+    bundle: str
+    #: Further settings of Flask-WePay.
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a contender's views are, and what each is without its OAuth part."""
+
+    login: str
+    callback: str
+    #: What a login is without OAuth: a redirect, that knows the user or does not.
+    bare_login: str = "/bare-redirect"
+
+    def of(self, view: str) -> tuple[str, str]:
+        """Return the addresses of a bare view and of the view."""
+        if view == "login":
+            return self.bare_login, self.login
+        if view == "callback":
+            return "/bare-redirect", self.callback
+        return "/bare", f"/{view}"

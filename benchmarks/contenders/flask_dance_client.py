@@ -1,0 +1,52 @@
+"""Flask-Dance with its SQLAlchemy storage, as its documentation shows it.
+
+https://flask-dance.readthedocs.io/en/latest/storages.html and its multi-user tutorial.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_dance.consumer import OAuth2ConsumerBlueprint
+from flask_dance.consumer.storage.sqla import OAuthConsumerMixin, SQLAlchemyStorage
+from flask_login import current_user
+
+from . import CALLS, CLIENT_ID, CLIENT_SECRET, SCOPES, Addresses, Setup
+from .platform import make_platform
+
+# Its login does not look at the user, so neither does the bare view beside it.
+ADDRESSES = Addresses("/login/wepay", "/login/wepay/authorized", "/nobody-redirect")
+
+
+def make_app(setup: Setup) -> Flask:
+    app, db, user_model = make_platform(setup)
+
+    class OAuth(OAuthConsumerMixin, db.Model):
+        user_id = db.Column(db.Integer, db.ForeignKey(user_model.id), index=True)
+        user = db.relationship(user_model)
+
+    blueprint = OAuth2ConsumerBlueprint(
+        "wepay",
+        __name__,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        base_url=f"{setup.provider}/v2/",
+        token_url=f"{setup.provider}/v2/oauth2/token",
+        authorization_url=f"{setup.provider}/v2/oauth2/authorize",
+        scope=",".join(SCOPES),
+        storage=SQLAlchemyStorage(OAuth, db.session, user=current_user),
+    )
+    app.register_blueprint(blueprint, url_prefix="/login")
+
+    @app.get("/look-up")
+    def look_up() -> str:
+        return str(len(blueprint.token["access_token"]))
+
+    @app.get("/call")
+    def call() -> str:
+        return blueprint.session.post("user", json={}).json()["email"]
+
+    @app.get("/calls")
+    def calls() -> str:
+        return str([blueprint.session.post("user", json={}).json()["email"] for _ in range(CALLS)])
+
+    return app
