@@ -300,9 +300,10 @@ class SQLAlchemyStore:
                     **granted,
                 )
             )
-        # The exchanges of these were answered before this one was sent.
-        replaced = table.c.state_hash.in_([state_hash for _, state_hash in pending.predecessors])
-        connection.execute(self._end("replaced", replaced, table.c.user_id == token.user_id))
+        if pending.predecessors:
+            # The exchanges of these were answered before this one was sent.
+            replaced = table.c.state_hash.in_([hash_ for _, hash_ in pending.predecessors])
+            connection.execute(self._end("replaced", replaced, table.c.user_id == token.user_id))
         return True
 
     def _granted_values(self, pending: Pending, token: Token) -> dict[str, Any]:
