@@ -63,7 +63,12 @@ class Succession:
         return True
 
     def _untried(self) -> Authorization | None:
-        return next((one for one in self._found.candidates if one not in self._tried), None)
+        # Who connects another WePay user meanwhile did not mean this call, begun for the former.
+        users = {one.user_id for one in self._tried} or {self._found.user_id}
+        for one in self._found.candidates:
+            if one not in self._tried and one.user_id in users:
+                return one
+        return None
 
     def _nobody_left(self, call: str) -> WePayError:
         if self._refusal is None and self._found.ended not in ("revoked", "deleted"):

@@ -23,6 +23,10 @@ from flask_wepay.errors import (
     TokenUnreadable,
     WePayError,
 )
+from flask_wepay.tokens import Token
+
+#: The second of the sandbox's ready-made users.
+OTHER_ID = 100002
 
 
 @pytest.fixture
@@ -259,6 +263,30 @@ def test_five_candidates_at_most(
     assert found["user_id"] == USER_ID
     assert [row.reason for row in rows()] == [None] + ["revoked"] * 6
     assert ends == []
+
+
+def test_another_user_that_came_meanwhile(app: Flask, wepay: WePay, wepay_sandbox: Any) -> None:
+    """A call that was begun for one WePay user is never made as another."""
+    dead(wepay_sandbox, "STAGE_old")
+    overlapping_logins(app, "alice", "STAGE_old")
+    other = Token(wepay_sandbox.issue_token(OTHER_ID), OTHER_ID)
+
+    with ThreadPoolExecutor(1) as pool, wepay_sandbox.hold("user") as hold:
+
+        def work() -> Any:
+            with app.app_context():
+                return wepay.client_for("alice").call("user")
+
+        answered = pool.submit(work)
+        hold.wait()
+        with app.app_context():
+            app.extensions["wepay"].store.adopt("alice", other)
+        hold.release()
+
+        with pytest.raises(TokenRevoked):
+            answered.result()
+    with app.app_context():
+        assert wepay.client_for("alice").call("user")["user_id"] == OTHER_ID
 
 
 def test_a_token_that_came_meanwhile(
