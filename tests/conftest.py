@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,10 @@ from flask_wepay import WePay
 from flask_wepay.sqla import WePayTokenMixin
 
 pytest_plugins = ["flask_wepay.pytest_plugin"]
+
+# A shell that runs the tests in the background has its children ignore Ctrl-C, which what
+# the tests start is to obey.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from flask import Flask
 
 from flask_wepay import signals
 from flask_wepay.cli import wepay as commands
+from flask_wepay.logins import new_state
 from flask_wepay.sandbox import Sandbox
 from flask_wepay.tokens import Token
 
@@ -73,7 +74,8 @@ def connect(app: Flask, wepay_sandbox: Sandbox) -> Callable[..., str]:
             ).user_id
         access_token = wepay_sandbox.issue_token(user_id)
         with app.app_context():
-            app.extensions["wepay"].store.adopt(owner, Token(access_token, user_id, **facts))
+            store = app.extensions["wepay"].store
+            store.grant(store.begin(owner, new_state()), Token(access_token, user_id, **facts))
         return access_token
 
     return connect
