@@ -94,7 +94,8 @@ BENCH_VENV ?= .venv-bench
 bench: $(BENCH_VENV)/.bench
 	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
 
-soak: $(BENCH_VENV)/.bench
+soak: $(BENCH_VENV)/.bench $(VENV)/.test
+	WEPAY_FORGED_IPNS=100000 $(VENV)/bin/python -m pytest -q tests/test_ipn_flood.py
 	$(BENCH_VENV)/bin/python -m benchmarks soak $(ARGS)
 
 $(BENCH_VENV)/.bench: $(PROJECT) benchmarks/requirements.txt
