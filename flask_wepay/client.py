@@ -10,7 +10,7 @@ from flask import has_request_context, request
 
 from .calls import Call, Deadline
 from .errors import ConfigurationError, InvalidCall, WePayError
-from .state import State
+from .state import State, checked_owner
 from .store import MERCHANT, Authorization, Found
 from .succession import Succession
 from .tokens import Token
@@ -176,19 +176,13 @@ def find(state: State, owner: str | None) -> Found:
     """
     if owner is None:
         return Found()
-    _check_owner(owner)
+    checked_owner(owner, "The caller")
     seen = _seen(state)
     if seen is None:
         return state.store.find(owner)
     if owner not in seen:
         seen[owner] = state.store.find(owner)
     return seen[owner]
-
-
-def _check_owner(owner: object) -> None:
-    if not isinstance(owner, str):
-        kind = type(owner).__name__
-        raise ConfigurationError(f"An owner is of type {kind}, not a string: give str(user.id).")
 
 
 def forget(state: State, owner: str) -> None:

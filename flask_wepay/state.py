@@ -161,7 +161,7 @@ def checked_owner(owner: object, source: str) -> str | None:
         return None
     if not isinstance(owner, str):
         raise ConfigurationError(
-            f"{source} gave an owner of type {type(owner).__name__}, not a string: return"
+            f"{source} gave an owner of type {type(owner).__name__}, not a string: give"
             " str(user.id), or None for nobody."
         )
     if not 0 < len(owner) <= LONGEST_OWNER or "\0" in owner:
