@@ -180,11 +180,10 @@ def _prefill(state: State) -> Mapping[str, Any]:
 
 
 def _check_redirect_uri(state: State, uri: str) -> None:
+    """Hold an address that Flask derived to the rules that the setting is held to."""
     try:
         check_redirect_uri(uri, state.settings.environment, "WEPAY_REDIRECT_URI")
     except ConfigurationError as error:
-        if state.settings.redirect_uri is not None:
-            raise
         raise ConfigurationError(
             f"{error} It is not set, and Flask sees the callback as {uri!r}: behind a proxy,"
             " did you forget ProxyFix?"

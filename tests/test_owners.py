@@ -85,7 +85,7 @@ def test_odd_id_in_a_view(make_app: MakeApp) -> None:
     app.extensions["test"]["wepay"].owner_loader(lambda: 7)
     add_views(app)
 
-    with pytest.raises(ConfigurationError, match=r"return str\(user.id\)"):
+    with pytest.raises(ConfigurationError, match=r"give str\(user.id\)"):
         app.test_client().get("/open")
 
 

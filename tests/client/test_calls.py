@@ -275,6 +275,23 @@ def test_two_applications_in_one_request_share_nothing(
     assert client.get("/view").json == [True, False]
 
 
+@pytest.mark.parametrize(
+    "keywords",
+    [{"timeout": "5"}, {"timeout": -1}, {"wait": "5"}, {"wait": -0.1}, {"params": 5}],
+    ids=str,
+)
+def test_keywords_of_the_wrong_kind(
+    app: Flask, wepay: WePay, wepay_sandbox: Any, keywords: dict[str, Any]
+) -> None:
+    """A timeout that is no number of seconds, and parameters that are no mapping, send nothing."""
+    (name,) = keywords
+
+    with app.app_context(), pytest.raises(InvalidCall, match=f"'{name}' is"):
+        wepay.client_for("alice").call("user", **keywords)
+
+    assert len(wepay_sandbox.log) == 0
+
+
 @pytest.mark.parametrize("owner", [5, b"alice", ("alice",)])
 def test_an_owner_is_a_string(app: Flask, wepay: WePay, owner: Any) -> None:
     """An owner given as a number, the likeliest mistake, is an error and not a stranger."""
