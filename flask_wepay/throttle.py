@@ -112,6 +112,6 @@ def storage_of(uri: str) -> Any:
     raise ConfigurationError.of(
         "WEPAY_THROTTLE_STORAGE",
         what,
-        'give a URI of the limits library such as "redis://localhost:6379/0", and install'
-        " Flask-WePay[redis] for Redis",
+        'give a URI of the limits library such as "memory://" or "redis://localhost:6379/0", and'
+        " install Flask-WePay[redis] for Redis",
     )
