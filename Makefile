@@ -31,7 +31,8 @@ test: $(VENV)/.test
 test-lowest: $(LOWEST_VENV)/.test
 	$(LOWEST_VENV)/bin/python -m pytest --ignore=tests/browser --ignore=tests/packaging \
 		--ignore=tests/benchmarks --ignore=tests/storm --ignore=tests/test_concurrency.py \
-		--ignore=tests/test_state_machine.py --ignore=tests/docs $(ARGS)
+		--ignore=tests/test_state_machine.py --ignore=tests/docs \
+		--ignore=tests/sandbox --ignore=tests/examples $(ARGS)
 
 storm: $(VENV)/.test
 	WEPAY_STATE_MACHINE=1000x50 $(VENV)/bin/python -m pytest -q tests/test_state_machine.py
