@@ -5,11 +5,14 @@ Every check says which key is wrong, what is wrong, and the likeliest mistake.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import traceback
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,14 @@ _FORMS = {
 }
 #: What no message shows.
 _SECRET = ("WEPAY_CLIENT_SECRET", "WEPAY_ACCESS_TOKEN")
+#: What from_prefixed_env gives where it was not meant, and of which text it makes that.
+_READ_AS_JSON: dict[type, str] = {
+    bool: "true and false",
+    int: "digits",
+    float: "digits",
+    list: "brackets",
+    dict: "braces",
+}
 #: What a token of the other environment begins with.
 _FOREIGN = {"production": "STAGE_", "stage": "PRODUCTION_"}
 #: The application that every sandbox has ready.
@@ -161,13 +172,14 @@ def _text(config: Mapping[str, Any], key: str) -> str | None:
     value = config[key]
     if value is None:
         return None
+    pattern, mistake = _FORMS.get(key, (".*", "it is an address"))
     if not isinstance(value, str):
-        raise _wrong(
-            key,
-            f"is of type {type(value).__name__}, not a string",
-            "from_prefixed_env reads digits, true and the like as JSON, so quote it",
-        )
-    pattern, mistake = _FORMS.get(key, (".*", ""))
+        read = _READ_AS_JSON.get(type(value))
+        if read is None:
+            mistake = "decode it" if isinstance(value, bytes) else "make it one"
+        elif key in _FORMS and re.fullmatch(pattern, str(value).lower()):
+            mistake = f"from_prefixed_env reads {read} as JSON, so quote it"
+        raise _wrong(key, f"is of type {type(value).__name__}, not a string", mistake)
     if not re.fullmatch(pattern, value, re.DOTALL):
         what = "is not copied right" if key in _SECRET else f"is {value!r}"
         raise _wrong(key, what, mistake)
@@ -192,7 +204,17 @@ def _check_keys(config: Mapping[str, Any]) -> None:
                 raise ConfigurationError(
                     f"'{key}' is no setting of Flask-WePay: did you mean '{meant}'?"
                 )
-            warnings.warn(f"'{key}' is no setting of Flask-WePay and is ignored.", stacklevel=5)
+            warnings.warn(
+                f"'{key}' is no setting of Flask-WePay and is ignored.", stacklevel=_callers_level()
+            )
+
+
+def _callers_level() -> int:
+    """Count the frames up to whoever called WePay(app) or init_app, as a stacklevel."""
+    package = f"{Path(__file__).parent}{os.sep}"
+    stack = traceback.walk_stack(inspect.currentframe())
+    ours = takewhile(lambda step: step[0].f_code.co_filename.startswith(package), stack)
+    return sum(1 for _ in ours)
 
 
 def _letters_apart(one: str, other: str) -> int:
@@ -319,13 +341,18 @@ def _ca_bundle(config: Mapping[str, Any]) -> str | bool:
 
 def _proxies(config: Mapping[str, Any]) -> Mapping[str, str]:
     proxies = {} if config["WEPAY_PROXIES"] is None else config["WEPAY_PROXIES"]
-    example = 'give it as {"https": "http://proxy.example:3128"}'
+    example = 'give an http proxy as {"https": "http://proxy.example:3128"}'
     if not isinstance(proxies, Mapping):
         raise _wrong("WEPAY_PROXIES", "is not a mapping", example)
     for scheme, proxy in proxies.items():
         # With any other key requests would go past the proxy without a word.
         known = isinstance(scheme, str) and re.fullmatch(r"(https?|all)(://.+)?", scheme)
-        if not known or not isinstance(proxy, str) or not proxy:
+        if not known or not isinstance(proxy, str):
+            raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {scheme!r}", example)
+        if re.match("socks[^/]*://", proxy, re.IGNORECASE):
+            mistake = f"no deadline would hold over it, so {example}"
+            raise _wrong("WEPAY_PROXIES", f"has a SOCKS proxy for {scheme!r}", mistake)
+        if not re.match("(https?://|(?!.*://)).", proxy, re.IGNORECASE):
             raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {scheme!r}", example)
     return dict(proxies)
 
@@ -336,11 +363,12 @@ def _keyring(config: Mapping[str, Any]) -> Keyring:
         raise _wrong("SECRET_KEY_FALLBACKS", "is not a list", "give a list of former keys")
     secrets = [config.get("SECRET_KEY"), *fallbacks]
     if not all(isinstance(secret, str | bytes) and secret for secret in secrets):
+        read = [_READ_AS_JSON[type(secret)] for secret in secrets if type(secret) in _READ_AS_JSON]
+        quote = f" (from_prefixed_env reads {read[0]} as JSON, so quote it)" if read else ""
         raise _wrong(
             "SECRET_KEY",
             "or one of 'SECRET_KEY_FALLBACKS' is missing, empty or no string",
-            "sessions and stored tokens depend on it (from_prefixed_env reads digits as a"
-            " number: quote it)",
+            f"sessions and stored tokens depend on it{quote}",
         )
     keys = config["WEPAY_TOKEN_KEYS"]
     if keys is None:

@@ -171,9 +171,6 @@ class _KeptAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        if not proxy.lower().startswith("http"):
-            # A SOCKS proxy has connections of its own, which watch nothing.
-            raise requests.exceptions.InvalidProxyURL("only http and https proxies are used")
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
         return manager

@@ -68,8 +68,16 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         )
     ),
     *(
-        ({**STAGE, "WEPAY_CLIENT_SECRET": wrong}, "WEPAY_CLIENT_SECRET", "so quote it")
-        for wrong in (5220123456, 1e5, True, ["s"], b"secret")
+        ({**STAGE, "WEPAY_CLIENT_SECRET": wrong}, "WEPAY_CLIENT_SECRET", mistake)
+        for wrong, mistake in (
+            (5220123456, "is of type int, not a string: from_prefixed_env reads digits as JSON"),
+            (1e5, "reads digits as JSON, so quote it"),
+            (True, "reads true and false as JSON, so quote it"),
+            (["s"], "reads brackets as JSON, so quote it"),
+            ({"s": 1}, "reads braces as JSON, so quote it"),
+            (b"secret", "is of type bytes, not a string: decode it"),
+            (("s",), "is of type tuple, not a string: make it one"),
+        )
     ),
     *(
         ({**STAGE, "WEPAY_CLIENT_SECRET": wrong}, "WEPAY_CLIENT_SECRET", "no spaces or line ends")
@@ -80,7 +88,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         ({**STAGE, "WEPAY_ENVIRONMENT": wrong}, "WEPAY_ENVIRONMENT", '"stage", "production"')
         for wrong in ("Production", "prod", "live", "staging", "stage ", "production\n")
     ),
-    ({**STAGE, "WEPAY_ENVIRONMENT": True}, "WEPAY_ENVIRONMENT", "not a string"),
+    ({**STAGE, "WEPAY_ENVIRONMENT": True}, "WEPAY_ENVIRONMENT", 'a string: it is one of "stage"'),
     ({**STAGE, "WEPAY_ENVIRONMENT": None}, "WEPAY_ENVIRONMENT", "leave it out"),
     # The sandbox's address
     *(
@@ -107,7 +115,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({**SANDBOX, "WEPAY_SANDBOX_URL": "http://127.0.0.1:8010/?a=1"}, "WEPAY_SANDBOX_URL", "query"),
     ({**SANDBOX, "WEPAY_SANDBOX_URL": "http://127.0.0.1:8010/#a"}, "WEPAY_SANDBOX_URL", "query"),
     ({**SANDBOX, "WEPAY_SANDBOX_URL": "http://127.0.0.1:8010/v2/"}, "WEPAY_SANDBOX_URL", "/v2"),
-    ({**SANDBOX, "WEPAY_SANDBOX_URL": 8010}, "WEPAY_SANDBOX_URL", "not a string"),
+    ({**SANDBOX, "WEPAY_SANDBOX_URL": 8010}, "WEPAY_SANDBOX_URL", "it is an address"),
     ({**SANDBOX, "WEPAY_SANDBOX_URL": None}, "WEPAY_SANDBOX_URL", "leave it out"),
     *(
         (
@@ -119,8 +127,14 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),
     # The keys
     *(
-        ({**STAGE, "SECRET_KEY": wrong}, "SECRET_KEY", "sessions and stored tokens")
-        for wrong in (None, "", b"", 12345, ["a"])
+        ({**STAGE, "SECRET_KEY": wrong}, "SECRET_KEY", f"sessions and stored tokens {mistake}")
+        for wrong, mistake in (
+            (None, "depend on it."),
+            ("", "depend on it."),
+            (b"", "depend on it."),
+            (12345, "depend on it (from_prefixed_env reads digits as JSON, so quote it)."),
+            (["a"], "depend on it (from_prefixed_env reads brackets as JSON, so quote it)."),
+        )
     ),
     *(
         ({**STAGE, "SECRET_KEY_FALLBACKS": wrong}, "SECRET_KEY_FALLBACKS", mistake)
@@ -128,8 +142,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             ("a former key", "give a list"),
             (b"a former key", "give a list"),
             (12345, "give a list"),
-            ([""], "quote it"),
-            (["a", None], "quote it"),
+            ([""], "depend on it."),
+            (["a", None], "depend on it."),
             ([12345], "quote it"),
         )
     ),
@@ -220,8 +234,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             ("https://www.example.com/#a", "has a fragment"),
             ("https://www.example.com/#", "has a fragment"),
             ("https://www.example.com/" + "a" * 2060, "is over 2083 characters"),
-            (8000, "not a string"),
-            (True, "not a string"),
+            (8000, "not a string: it is an address"),
+            (True, "not a string: it is an address"),
+            (Path("/wepay/ipn"), "not a string: make it one"),
         )
     ),
     *(
@@ -259,7 +274,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         ({**STAGE, "WEPAY_API_VERSION": wrong}, "WEPAY_API_VERSION", "2019-04-03")
         for wrong in ("v2", "2019-4-3", "20190403", "2019-04-03\n", "٢٠١٩-04-03")
     ),
-    ({**STAGE, "WEPAY_API_VERSION": 20190403}, "WEPAY_API_VERSION", "quote it"),
+    ({**STAGE, "WEPAY_API_VERSION": 20190403}, "WEPAY_API_VERSION", "a string: it is a date"),
     *(
         ({**STAGE, "WEPAY_TIMEOUT": wrong}, "WEPAY_TIMEOUT", "seconds as a number")
         for wrong in (
@@ -291,10 +306,21 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             {"https": 3128},
             {"https": None},
             {"https": ""},
+            {"https": "http://"},
             {"HTTPS": "http://proxy.example"},
             {"wepayapi.com": "http://proxy.example"},
             {"no_proxy": "example.com"},
             {1: "http://proxy.example"},
+        )
+    ),
+    *(
+        ({**STAGE, "WEPAY_PROXIES": {scheme: f"{proxy}://u:hidden@h:1"}}, "WEPAY_PROXIES", what)
+        for scheme in ("https", "all", "https://wepayapi.com")
+        for proxy, what in (
+            ("socks5", f"has a SOCKS proxy for '{scheme}': no deadline would hold"),
+            ("socks5h", f"has a SOCKS proxy for '{scheme}'"),
+            ("SOCKS4", f"has a SOCKS proxy for '{scheme}'"),
+            ("ftp", f"has a wrong entry for '{scheme}'"),
         )
     ),
     *(
@@ -311,8 +337,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             "off",
         )
     ),
-    ({**STAGE, "WEPAY_THROTTLE": 30}, "WEPAY_THROTTLE", "not a string"),
-    ({**STAGE, "WEPAY_THROTTLE": False}, "WEPAY_THROTTLE", "not a string"),
+    ({**STAGE, "WEPAY_THROTTLE": 30}, "WEPAY_THROTTLE", "a string: write it as"),
+    ({**STAGE, "WEPAY_THROTTLE": False}, "WEPAY_THROTTLE", "or None for off"),
     *(
         ({**STAGE, "WEPAY_THROTTLE_STORAGE": wrong}, "WEPAY_THROTTLE_STORAGE", "memory://")
         for wrong in ("localhost:6379", "nosuch://localhost", "/var/run/redis.sock")
@@ -350,6 +376,7 @@ def test_wrong_setting(config: dict[str, Any], key: str, mistake: str) -> None:
 
     assert f"'{key}'" in str(caught.value)
     assert mistake in str(caught.value)
+    assert "hidden" not in str(caught.value)
 
 
 def test_every_key_has_a_wrong_value() -> None:
@@ -467,7 +494,7 @@ RIGHT: list[tuple[dict[str, Any], str, Any]] = [
         for proxies in (
             {},
             {"https": "http://user:password@proxy.example:3128"},
-            {"http": "proxy.example:3128", "all": "socks5://proxy.example"},
+            {"http": "proxy.example:3128", "all": "HTTPS://socks.example"},
             {"https://wepayapi.com": "http://proxy.example:3128"},
         )
     ),
@@ -558,18 +585,20 @@ def test_misspelt_key(key: str, meant: str | None) -> None:
             read(**STAGE, **{key: "x"})
 
 
-def test_warning_points_to_the_application() -> None:
+@pytest.mark.parametrize("line", ["WePay(app)", "WePay().init_app(app)"])
+def test_warning_points_to_the_application(line: str) -> None:
     """The warning of an unknown key names the line that initialises the extension, once."""
     apps = [Flask("tests.settings") for _ in range(2)]
     for app in apps:
         app.config.update(SECRET_KEY="a secret key for tests only", WEPAY_SCOPE="x", **STAGE)
+    code = compile(f"\nfor app in apps:\n    {line}", "/srv/flask_wepay_shop.py", "exec")
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        for app in apps:
-            WePay().init_app(app)
+        exec(code, {"WePay": WePay, "apps": apps})
 
-    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
+    blamed = [(warning.filename, warning.lineno) for warning in caught]
+    assert blamed == [("/srv/flask_wepay_shop.py", 3)]
 
 
 def test_keys_of_others_are_left_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from servers import RawServer, answer, answering, echo
 
 from flask_wepay import WePayClient
-from flask_wepay.errors import InvalidCall, OutcomeUnknown, WePayError
+from flask_wepay.errors import InvalidCall, OutcomeUnknown
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,3 @@ def test_a_configured_proxy_is_used(serve: Callable[..., RawServer], client_at: 
     client.call("user")
 
     assert proxy.requests[0].path == "http://localhost:9/v2/user"
-
-
-def test_a_socks_proxy_is_refused(client_at: Any) -> None:
-    """A SOCKS proxy, whose connections would not be watched, is not used."""
-    client = client_at("http://127.0.0.1:9", WEPAY_PROXIES={"http": "socks5://127.0.0.1:1080"})
-
-    with pytest.raises(WePayError):
-        client.call("user")
