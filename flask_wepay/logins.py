@@ -16,14 +16,13 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from .store import LOGIN_LIFETIME
 from .tokens import Secret
 
 __all__ = ["SAFE", "LoginKey", "forget", "local_path", "new_state", "recall", "remember"]
 
 SESSION_KEY = "_wepay_logins"
 MOST_LOGINS = 5
-#: Seconds for which a login can be finished.
-LIFETIME = 3600
 #: Bytes of JSON that all pending logins together may take in the session.
 COOKIE_BUDGET = 1000
 LONGEST_NEXT = 600
@@ -62,7 +61,10 @@ def recall(session: MutableMapping[str, Any], state: Secret, key: LoginKey) -> s
     """Return the `next` of a login that this browser began, "" for none, or None if it did not."""
     digest = _digest(state, key)
     for known, began, next_path in _logins(session):
-        if hmac.compare_digest(known, digest) and time.time() - began < LIFETIME:
+        if (
+            hmac.compare_digest(known, digest)
+            and time.time() - began < LOGIN_LIFETIME.total_seconds()
+        ):
             return str(next_path)
     return None
 

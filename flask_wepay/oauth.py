@@ -76,19 +76,6 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
         self.headers["Accept-Encoding"] = "identity"
         self.mount(settings.api_url, transport.adapter())
 
-    def create_authorization_url(
-        self, url: str, state: str | None = None, **kwargs: Any
-    ) -> tuple[str, str | None]:
-        """Return the address of the authorize page, with the documented arguments only."""
-        arguments = {
-            "client_id": self.client_id,
-            "redirect_uri": self.redirect_uri,
-            "scope": SCOPE,
-            "state": state,
-            **{name: kwargs[name] for name in PREFILL if kwargs.get(name) is not None},
-        }
-        return f"{url}?{urlencode(arguments)}", state
-
     def fetch_token(
         self,
         url: str | None = None,
@@ -156,6 +143,22 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
     @token.setter
     def token(self, token: Mapping[str, Any]) -> None:
         self._update_token(token)
+
+    def create_authorization_url(
+        self, redirect_uri: str | None = None, state: str | None = None, **kwargs: Any
+    ) -> dict[str, str | None]:
+        """Return the address of the authorize page, with the documented arguments only.
+
+        Of further arguments user_name, user_email and user_country are for WePay's form.
+        """
+        arguments = {
+            "client_id": self.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": SCOPE,
+            "state": state,
+            **{name: kwargs[name] for name in PREFILL if kwargs.get(name) is not None},
+        }
+        return {"url": f"{self.authorize_url}?{urlencode(arguments)}", "state": state}
 
     def request(
         self, method: str, url: str, token: Token | Mapping[str, Any] | None = None, **kwargs: Any

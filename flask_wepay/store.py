@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from .encryption import Keyring, Unreadable
-from .errors import ConfigurationError, TokenUnreadable
+from .errors import ConfigurationError
 from .tokens import MalformedToken, Secret, Token
 
 __all__ = [
+    "A_MINUTE",
+    "LOGIN_LIFETIME",
     "MERCHANT",
+    "MOST_CANDIDATES",
     "Authorization",
     "Ended",
     "Found",
@@ -31,6 +33,12 @@ __all__ = [
 
 #: The owner that a merchant's own token belongs to.
 MERCHANT = "merchant"
+#: How many authorizations of an owner one call tries at most.
+MOST_CANDIDATES = 5
+#: For how long a pending row counts as being worked on, and a grant as recent.
+A_MINUTE = timedelta(minutes=1)
+#: For how long a login can be finished: its row answers for its state until then.
+LOGIN_LIFETIME = timedelta(hours=1)
 
 TokenGetter = Callable[[str], Mapping[str, Any] | None]
 TokenSetter = Callable[[str, Mapping[str, Any] | None], None]
@@ -80,9 +88,9 @@ class Pending:
     owner: str
     id: int = 0
     state_hash: str = ""
-    #: The owner's granted rows at that time, by id and state hash.
-    predecessors: tuple[tuple[int, str], ...] = ()
-    #: When the newest of them was granted.
+    #: The owner's living rows at that time, by state hash.
+    predecessors: tuple[str, ...] = ()
+    #: When the newest row was granted that the owner ever had.
     last_granted_at: datetime | None = None
 
 
@@ -233,20 +241,3 @@ class MerchantStore(HookStore):
 
 def _refuse_change(owner: str, token: Mapping[str, Any] | None) -> None:
     raise ConfigurationError("'WEPAY_ACCESS_TOKEN' is set, and nothing is stored beside it.")
-
-
-def unseal(keyring: Keyring, ciphertext: str, *, client_id: int, owner: str, user_id: int) -> str:
-    """Open a stored token.
-
-    :raises TokenUnreadable: if no key opens it, or it belongs to another row.
-    """
-    try:
-        return keyring.open(ciphertext, client_id=client_id, owner=owner, user_id=user_id)
-    except Unreadable as error:
-        reason = str(error)
-    raise TokenUnreadable(
-        f"The stored token of owner {owner!r} can't be read: {reason}. The likeliest cause is a"
-        " changed 'SECRET_KEY' or 'WEPAY_TOKEN_KEYS' without the old key among the fallbacks;"
-        " the row is kept, and is readable again once the old key is back.",
-        owner=owner,
-    )

@@ -8,12 +8,9 @@ from . import signals
 from .answers import end_of_token
 from .errors import APIError, NotAuthorized, TokenRevoked, WePayError
 from .state import State
-from .store import Authorization, Found
+from .store import MOST_CANDIDATES, Authorization, Found
 
 __all__ = ["Succession", "tell_end"]
-
-#: How many authorizations one call tries.
-MOST_TRIED = 5
 
 
 class Succession:
@@ -43,7 +40,7 @@ class Succession:
             # Somebody may have connected again meanwhile.
             self._found = self._state.store.find(self._owner, fresh=True)
             authorization = self._untried()
-        if authorization is None or len(self._tried) == MOST_TRIED:
+        if authorization is None or len(self._tried) == MOST_CANDIDATES:
             if self._marked is not None and not self._found.candidates:
                 tell_end(self._state, *self._marked)
             raise self._nobody_left(call)

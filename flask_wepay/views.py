@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
 from urllib.parse import quote
@@ -239,8 +239,9 @@ def _ipn_body() -> Mapping[str, object]:
     return body if isinstance(body, dict) else {}
 
 
-def _own_paths() -> list[str]:
-    return [url_for(f"wepay.{name}") for name in ("login", "callback", "ipn")]
+def _own_paths() -> Iterator[str]:
+    for name in ("login", "callback", "ipn"):
+        yield url_for(f"wepay.{name}")
 
 
 def _home() -> str:

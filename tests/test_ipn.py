@@ -71,10 +71,10 @@ def connected(client: FlaskClient, wepay_connect: Connect, told: Told) -> FlaskC
 
 @pytest.fixture
 def file_app(make_app: MakeApp, tmp_path: Path) -> Flask:
-    """An application whose database takes more than one connection."""
+    """An application whose database takes more than one connection, and waits for a lock."""
     return make_app(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/db.sqlite",
-        SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 0}},
+        SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 1}},
     )
 
 

@@ -81,8 +81,7 @@ class Machine(RuleBasedStateMachine):
         self.granted: dict[str, list[tuple[str, Any]]] = {owner: [] for owner in OWNERS}
         self.told: list[Any] = []
         self.key = Fernet.generate_key().decode()
-        with self.app.app_context():
-            self.platform.store._keyring = Keyring.of_fernet([self.key])
+        self.use_keys(self.key)
         self.travel = time_machine.travel(time.time(), tick=True)
         self.clock = self.travel.start()
         self._receive = lambda sender, **facts: self.told.append(facts["owner"])
@@ -174,16 +173,22 @@ class Machine(RuleBasedStateMachine):
     def rotate(self, batch_size: int) -> None:
         """Put a new key before the present one, rotate, and take the old one away."""
         old, self.key = self.key, Fernet.generate_key().decode()
-        store = self.platform.store
+        self.use_keys(self.key, old)
         with self.app.app_context():
-            store._keyring = Keyring.of_fernet([self.key, old])
-            assert all(progress.unreadable == 0 for progress in store.rotate(batch_size))
-            store._keyring = Keyring.of_fernet([self.key])
+            rotation = self.platform.store.maintenance.rotate(batch_size)
+            assert all(progress.unreadable == 0 for progress in rotation)
+        self.use_keys(self.key)
+
+    def use_keys(self, *keys: str) -> None:
+        """Do what a restart with other WEPAY_TOKEN_KEYS would do."""
+        with self.app.app_context():
+            store = self.platform.store
+        store._keyring = store.maintenance._keyring = Keyring.of_fernet(keys)
 
     @rule(days=st.integers(0, 2))
     def prune(self, days: int) -> None:
         with self.app.app_context():
-            self.platform.store.prune(days)
+            self.platform.store.maintenance.prune(days)
 
     @rule(seconds=st.sampled_from([1, 700, 4000, 3 * 86400]))
     def wait(self, seconds: int) -> None:

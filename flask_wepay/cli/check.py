@@ -14,8 +14,8 @@ from flask.cli import ScriptInfo
 
 from ..errors import ConfigurationError
 from ..settings import DEFAULTS, Settings
-from .findings import FAIL, NOTE, OK, WARN, Finding, findings_of
-from .output import printable, state_here
+from .findings import findings_of
+from .output import FAIL, NOTE, OK, WARN, Finding, printable, state_here
 
 __all__ = ["check"]
 
@@ -38,7 +38,7 @@ class Setting(NamedTuple):
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_context
 def check(context: click.Context, as_json: bool) -> None:
-    """Check the settings, WePay, the table, keys and cookies.
+    """Check the settings, WePay, the database, keys and cookies.
 
     Prints every setting and where it comes from, secrets masked, and what was found:
     "ok", "note" (good to know), "warn" or "fail".

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from flask import current_app
 
@@ -14,39 +13,23 @@ from ..errors import (
     APIError,
     ConfigurationError,
     ServerError,
-    StoreUnavailable,
     Throttled,
-    TokenUnreadable,
     WePayError,
 )
 from ..notifications import Origin
 from ..state import State
-from ..store import MERCHANT, HookStore
+from ..store import MERCHANT
 from ..throttle import storage_of
-from .output import address_of_ipns, counted, table_of
+from .database import database_findings
+from .output import FAIL, NOTE, OK, WARN, Finding, address_of_ipns, in_production
 
-if TYPE_CHECKING:
-    from ..sqla import SQLAlchemyStore
-
-__all__ = ["FAIL", "NOTE", "OK", "WARN", "Finding", "findings_of"]
-
-OK, NOTE, WARN, FAIL = "ok", "note", "warn", "fail"
+__all__ = ["findings_of"]
 
 #: The version of the API that the package is written for.
 API_VERSION = "2019-04-03"
 #: Seconds.
 PATIENCE = 10.0
-#: How many rows are opened, so that a large table does not take long.
-SAMPLE = 100
 SHORTEST_SECRET_KEY = 16
-
-
-class Finding(NamedTuple):
-    """What was found out about one thing."""
-
-    name: str
-    status: str
-    text: str
 
 
 def findings_of(state: State) -> Iterator[Finding]:
@@ -57,13 +40,9 @@ def findings_of(state: State) -> Iterator[Finding]:
         yield _owner(state)
     yield _callback_uri(state)
     yield _keys(state)
-    yield from _store(state)
+    yield from database_findings(state)
     yield from _session_cookie(state)
     yield _throttle(state)
-
-
-def _in_production(state: State) -> str:
-    return WARN if state.settings.environment == "production" else NOTE
 
 
 def _wepay(state: State) -> Iterator[Finding]:
@@ -137,14 +116,14 @@ def _callback_uri(state: State) -> Finding:
     name = "callback URI"
     if state.settings.callback_uri is False:
         text = "off: that a user is gone is found out only at the next call"
-        return Finding(name, _in_production(state), text)
+        return Finding(name, in_production(state), text)
     try:
         uri = address_of_ipns(state, Origin())
     except ConfigurationError:
         return Finding(name, NOTE, "as each request has it")
     if uri is None:
         text = "none: this site is on localhost, or its address is too long to be signed"
-        return Finding(name, _in_production(state), text)
+        return Finding(name, in_production(state), text)
     return Finding(name, OK, uri.partition("?")[0])
 
 
@@ -154,7 +133,7 @@ def _keys(state: State) -> Finding:
     secrets = [config["SECRET_KEY"], *(config["SECRET_KEY_FALLBACKS"] or ())]
     if min(map(len, secrets)) < SHORTEST_SECRET_KEY:
         text = f"'SECRET_KEY' or a fallback has under {SHORTEST_SECRET_KEY} characters: make it"
-        return Finding("keys", _in_production(state), f"{text} long and random")
+        return Finding("keys", in_production(state), f"{text} long and random")
     if keys is None:
         return Finding(
             "keys", OK, f"{len(secrets)}, derived from 'SECRET_KEY' and 'SECRET_KEY_FALLBACKS'"
@@ -162,50 +141,10 @@ def _keys(state: State) -> Finding:
     return Finding("keys", OK, f"{len(keys)} in 'WEPAY_TOKEN_KEYS'")
 
 
-def _store(state: State) -> Iterator[Finding]:
-    try:
-        store = state.store
-    except ConfigurationError as error:
-        yield Finding("token table", FAIL, str(error))
-        return
-    if isinstance(store, HookStore):
-        if state.settings.access_token is None:
-            yield Finding(
-                "token table", NOTE, "none: 'token_getter' and 'token_setter' keep the tokens"
-            )
-        return
-    table = table_of(state)
-    try:
-        yield from _table(state, table)
-    except StoreUnavailable as error:
-        yield Finding("token table", FAIL, str(error))
-
-
-def _table(state: State, table: SQLAlchemyStore) -> Iterator[Finding]:
-    found = table.inspect()
-    if found.problems:
-        text = f"{', '.join(found.problems)}: run your migrations"
-        yield Finding("token table", FAIL, text)
-        return
-    yield Finding("token table", OK, f"{found.database}, {counted(table.count(), 'row')}")
-    if found.advice:
-        yield Finding("database", _in_production(state), found.advice)
-    unreadable = 0
-    for row in islice(table.rows(SAMPLE), SAMPLE):
-        try:
-            if row.token is not None:
-                table.authorization(row).open()
-        except TokenUnreadable:
-            unreadable += 1
-    if unreadable:
-        text = f"no key opens {unreadable} of the oldest {SAMPLE} rows: is an old key missing?"
-        yield Finding("tokens", FAIL, text)
-
-
 def _session_cookie(state: State) -> Iterator[Finding]:
     config, name = current_app.config, "session cookie"
     if not config["SESSION_COOKIE_SECURE"]:
-        yield Finding(name, _in_production(state), "set 'SESSION_COOKIE_SECURE' to True")
+        yield Finding(name, in_production(state), "set 'SESSION_COOKIE_SECURE' to True")
     if not config["SESSION_COOKIE_HTTPONLY"]:
         yield Finding(name, WARN, "set 'SESSION_COOKIE_HTTPONLY' to True")
     if config["SESSION_COOKIE_SAMESITE"] is None:
@@ -230,11 +169,11 @@ def _owner(state: State) -> Finding:
 def _throttle(state: State) -> Finding:
     settings, name = state.settings, "throttle"
     if settings.throttle is None:
-        return Finding(name, _in_production(state), "off: WePay refuses what is too much")
+        return Finding(name, in_production(state), "off: WePay refuses what is too much")
     scheme = settings.throttle_storage.partition(":")[0]
     if scheme == "memory":
         text = f"{settings.throttle} in each process: share it with 'WEPAY_THROTTLE_STORAGE'"
-        return Finding(name, _in_production(state), text)
+        return Finding(name, in_production(state), text)
     if storage_of(settings.throttle_storage).check():
         return Finding(name, OK, f"{settings.throttle}, shared by {scheme}")
     return Finding(name, FAIL, f"{scheme} does not answer, so that calls are not throttled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 from flask import current_app, url_for
@@ -15,21 +15,37 @@ from ..state import State
 from ..store import HookStore
 
 if TYPE_CHECKING:
-    from ..sqla import SQLAlchemyStore
+    from ..sqla import Maintenance, SQLAlchemyStore
 
 __all__ = [
+    "FAIL",
+    "NOTE",
+    "OK",
+    "WARN",
+    "Finding",
     "Problem",
     "WrongUsage",
     "address_of_ipns",
     "chunks",
     "counted",
+    "in_production",
     "printable",
     "progress",
     "state_here",
     "table_of",
 ]
 
+OK, NOTE, WARN, FAIL = "ok", "note", "warn", "fail"
+
 _T = TypeVar("_T")
+
+
+class Finding(NamedTuple):
+    """What was found out about one thing."""
+
+    name: str
+    status: str
+    text: str
 
 
 class Problem(click.ClickException):
@@ -55,8 +71,13 @@ def state_here() -> State:
     return state
 
 
-def table_of(state: State) -> SQLAlchemyStore:
-    """Return the store if it is the token table, which some commands are about."""
+def in_production(state: State) -> str:
+    """Return the status of what only production must have."""
+    return WARN if state.settings.environment == "production" else NOTE
+
+
+def table_of(state: State) -> Maintenance:
+    """Return the token table, which some commands are about, if the application has one."""
     store = state.store
     if isinstance(store, HookStore):
         kept = "'WEPAY_ACCESS_TOKEN'" if state.settings.access_token else "'token_getter'"
@@ -64,7 +85,7 @@ def table_of(state: State) -> SQLAlchemyStore:
             "This command is about the token table, and this application has none: its tokens come"
             f" from {kept}."
         )
-    return cast("SQLAlchemyStore", store)
+    return cast("SQLAlchemyStore", store).maintenance
 
 
 def address_of_ipns(state: State, origin: Origin) -> str | None:

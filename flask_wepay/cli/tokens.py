@@ -17,12 +17,12 @@ from ..client import LARGEST_BATCH
 from ..errors import TokenUnreadable, WePayError
 from ..notifications import settle
 from ..state import State
-from ..store import Authorization
+from ..store import A_MINUTE, Authorization
 from ..tokens import Token
 from .output import Problem, chunks, counted, printable, progress, state_here, table_of
 
 if TYPE_CHECKING:
-    from ..sqla import SQLAlchemyStore
+    from ..sqla import Maintenance
 
 __all__ = ["Living", "ask", "living", "prune", "rotate_keys", "tokens"]
 
@@ -47,9 +47,9 @@ def tokens(verify: bool, as_json: bool) -> None:
     """List who is connected, and who was; never a token.
 
     AGE is the time since the login, ENDED the time since it ended. A row is "connected",
-    "expired", "unreadable" (no key opens it), "pending" (a login is being finished),
-    "abandoned" (it never was), or says why it ended: "revoked", "deleted", "replaced",
-    "disconnected" or "failed".
+    "superseded" (the owner connected another WePay user later, so it is not used), "expired",
+    "unreadable" (no key opens it), "pending" (a login is being finished), "abandoned" (it never
+    was), or says why it ended: "revoked", "deleted", "replaced", "disconnected" or "failed".
 
     With --verify WePay is asked first, 50 tokens a request and within the throttle. A row that
     WePay says is revoked is marked as such, and the application told, as in any other call.
@@ -76,7 +76,7 @@ def _tallied(rows: Iterable[dict[str, Any]], states: Counter[str]) -> Iterator[d
         yield row
 
 
-def _shown(table: SQLAlchemyStore, row: Any, problems: Mapping[str, str]) -> dict[str, Any]:
+def _shown(table: Maintenance, row: Any, problems: Mapping[str, str]) -> dict[str, Any]:
     moments = {
         name: moment and moment.replace(tzinfo=moment.tzinfo or UTC)
         for name in ("created_at", "granted_at", "revoked_at")
@@ -93,17 +93,19 @@ def _shown(table: SQLAlchemyStore, row: Any, problems: Mapping[str, str]) -> dic
     }
 
 
-def _state_of(table: SQLAlchemyStore, row: Any, created_at: datetime) -> str:
+def _state_of(table: Maintenance, row: Any, created_at: datetime) -> str:
     if row.revoked_at is not None:
         return str(row.reason)
     if row.granted_at is None:
-        young = (datetime.now(UTC) - created_at).total_seconds() < 60
+        young = datetime.now(UTC) - created_at < A_MINUTE
         return "pending" if young else "abandoned"
     try:
         token = table.authorization(row).open()
     except TokenUnreadable:
         return "unreadable"
-    return "expired" if token.expired else "connected"
+    if token.expired:
+        return "expired"
+    return "connected" if row.user_id == row.current_user_id else "superseded"
 
 
 def _write_table(rows: Iterable[dict[str, Any]]) -> None:
@@ -134,7 +136,7 @@ def _age(moment: datetime | None) -> str:
     return f"{seconds} s"
 
 
-def _verify(state: State, table: SQLAlchemyStore) -> dict[str, str]:
+def _verify(state: State, table: Maintenance) -> dict[str, str]:
     """Ask WePay about each living row; return what it says of those that are not well."""
     problems: dict[str, str] = {}
     with progress(table.count(), "Asking WePay") as bar:
@@ -145,7 +147,7 @@ def _verify(state: State, table: SQLAlchemyStore) -> dict[str, str]:
     return problems
 
 
-def living(table: SQLAlchemyStore, bar: Any) -> Iterator[Living]:
+def living(table: Maintenance, bar: Any) -> Iterator[Living]:
     """Give the rows that WePay can be asked about, and move the bar for every row."""
     for row in table.rows():
         if row.granted_at is not None and row.revoked_at is None:

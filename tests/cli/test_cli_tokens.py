@@ -85,6 +85,39 @@ def test_json(run: Run, connect: Any) -> None:
     assert len(result.stdout.splitlines()) == 4
 
 
+def test_superseded(run: Run, connect: Any, wepay_sandbox: Sandbox) -> None:
+    """A living row of a WePay user that is no longer the owner's is not called connected."""
+    connect("alice", BILL)
+    connect("alice")
+    connect("bob")
+    connect("carol", BILL, expires_at=int(time.time()) - 1)
+    connect("carol")
+
+    table, array = run("tokens"), run("tokens", "--json")
+
+    states = ["superseded", "connected", "connected", "expired", "connected"]
+    assert [line.split()[0] for line in table.stdout.splitlines()[1:]] == states
+    assert [row["state"] for row in json.loads(array.stdout)] == states
+    assert table.stderr == "3 connected, 1 expired, 1 superseded\n"
+    assert (table.exit_code, array.exit_code) == (0, 0)
+
+
+def test_verify_asks_of_the_superseded(
+    run: Run, connect: Any, wepay_sandbox: Sandbox, rows: Any
+) -> None:
+    """WePay is asked about a superseded row too, and it ends as any other."""
+    connect("alice", BILL)
+    connect("alice")
+
+    before = run("tokens", "--verify")
+    wepay_sandbox.revoke(BILL)
+    after = run("tokens", "--verify")
+
+    assert before.stderr.endswith("1 connected, 1 superseded\n")
+    assert after.stderr.endswith("1 connected, 1 revoked\n")
+    assert rows()[0].reason == "revoked"
+
+
 def test_nobody(run: Run) -> None:
     """Of an empty table there is nothing to list."""
     table, array = run("tokens"), run("tokens", "--json")
@@ -178,19 +211,25 @@ def test_verify_waits_its_turn(
 def test_large_table(app: Flask, db: Any, model: Any) -> None:
     """Rows are read and written a few at a time, however many there are."""
     now = datetime.now(UTC)
+    keyring = app.extensions["wepay"].settings.keyring
+    token = keyring.seal("STAGE_t", client_id=12345, owner="alice", user_id=0)
+    dead = {"revoked_at": now, "reason": "revoked"}
     rows = [
         {
             "client_id": 12345,
-            "owner": f"owner {i}",
+            "owner": "alice" if i % 10 == 0 else f"owner {i}",
             "state_hash": f"{i:064x}",
-            "user_id": i,
+            "user_id": 0 if i % 10 == 0 else i,
             "created_at": now,
             "granted_at": now,
-            "revoked_at": now,
-            "reason": "revoked",
+            "token": token,
+            "revoked_at": None,
+            "reason": None,
         }
+        | ({} if i in (0, 10) else dead)
         for i in range(MANY)
     ]
+    rows[-10]["user_id"] = 7
     with app.app_context():
         db.session.execute(sa.insert(model), rows)
         db.session.commit()
@@ -202,5 +241,5 @@ def test_large_table(app: Flask, db: Any, model: Any) -> None:
     tracemalloc.stop()
 
     assert len(result.stdout.splitlines()) == MANY + 1
-    assert f"{MANY} revoked" in result.stderr
+    assert result.stderr == f"{MANY - 2} revoked, 2 superseded\n"
     assert peak < 4_000_000

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from store.owners import BILL, Platform
 from store.postgresql import PostgreSQL, database_url
 
-from flask_wepay import signals, sqla
+from flask_wepay import signals
 from flask_wepay.errors import StoreUnavailable, TokenRevoked
+from flask_wepay.sqla import database
 from flask_wepay.tokens import Secret
 
 _CUT_OTHERS = sa.text(
@@ -38,7 +39,7 @@ def platform(
 def impatient(monkeypatch: Any) -> None:
     """Give up soon where the database stays away for long."""
     for name in ("WRITE_SECONDS", "GRANT_SECONDS"):
-        monkeypatch.setattr(sqla, name, 0.3)
+        monkeypatch.setattr(database, name, 0.3)
 
 
 @contextmanager

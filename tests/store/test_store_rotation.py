@@ -33,7 +33,7 @@ def connect_all(platform: Platform, number: int) -> list[str]:
 
 def rotate(platform: Platform, batch_size: int = 500) -> list[tuple[int, int]]:
     with platform.app.app_context():
-        return [tuple(progress) for progress in platform.store.rotate(batch_size)]
+        return [tuple(progress) for progress in platform.store.maintenance.rotate(batch_size)]
 
 
 def test_rotation(with_keys: Any) -> None:
@@ -52,7 +52,7 @@ def test_interrupted_rotation(with_keys: Any) -> None:
     owners = connect_all(with_keys(OLD), 3)
     platform = with_keys(NEW, OLD)
     with platform.app.app_context():
-        rotation = platform.store.rotate(1)
+        rotation = platform.store.maintenance.rotate(1)
         next(rotation)
         rotation.close()
     assert [platform.use(owner) for owner in owners] == [f"{o}@example.com" for o in owners]
@@ -82,7 +82,8 @@ def test_rotation_meets_a_row_that_has_ended(with_keys: Any) -> None:
     platform = with_keys(NEW)
     platform.connect("alice")
     with platform.app.app_context():
-        seal = platform.store._keyring.rotate
+        maintenance = platform.store.maintenance
+        seal = maintenance._keyring.rotate
 
         class Keyring:
             """Let the owner disconnect between the reading and the writing."""
@@ -91,8 +92,8 @@ def test_rotation_meets_a_row_that_has_ended(with_keys: Any) -> None:
                 platform.store.disconnect("alice")
                 return seal(ciphertext)
 
-        platform.store._keyring = Keyring()
-        list(platform.store.rotate())
+        maintenance._keyring = Keyring()
+        list(maintenance.rotate())
 
     assert [(row.token, row.reason) for row in platform.rows()] == [(None, "disconnected")]
 

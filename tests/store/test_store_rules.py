@@ -76,7 +76,7 @@ def test_pruning_never_brings_an_older_user_back(platform: Platform) -> None:
     with platform.app.app_context():
         platform.store.disconnect("bob")
         platform.age(400)
-        platform.store.prune(30)
+        platform.store.maintenance.prune(30)
 
     platform.connect("carol", BILL)
 
@@ -315,9 +315,9 @@ def test_row_of_another_application(
 
     assert other.use("alice") is NotAuthorized
     with other.app.app_context():
-        assert other.store.count() == 0
-        assert list(other.store.rows()) == []
-        assert list(other.store.rotate()) == []
+        assert other.store.maintenance.count() == 0
+        assert list(other.store.maintenance.rows()) == []
+        assert list(other.store.maintenance.rotate()) == []
         assert other.store.living(platform.user_id(BILL)) == ()
         assert other.store.user_of_row(platform.rows()[0].id, "") is None
 
@@ -444,9 +444,9 @@ def test_prune(platform: Platform) -> None:
         platform.age(31)
         store.begin("carol", Secret("just begun"))
 
-        assert store.prune(32) == 0
-        assert store.prune(30) == 3
-        assert store.prune(30) == 0
+        assert store.maintenance.prune(32) == 0
+        assert store.maintenance.prune(30) == 3
+        assert store.maintenance.prune(30) == 0
 
     kept = sorted((row.owner, row.reason or "") for row in platform.rows())
     assert kept == [("alice", ""), ("alice", "revoked"), ("carol", "")]
@@ -457,9 +457,9 @@ def test_prune_leaves_the_last_hour_alone(platform: Platform) -> None:
     with platform.app.app_context():
         platform.store.begin("alice", Secret("a state"))
 
-        assert platform.store.prune(0) == 0
+        assert platform.store.maintenance.prune(0) == 0
         platform.age(61 / 1440)
-        assert platform.store.prune(0) == 1
+        assert platform.store.maintenance.prune(0) == 1
 
 
 # What only commands ask for
@@ -473,12 +473,12 @@ def test_rows_are_read_in_pages(platform: Platform) -> None:
         pool = platform.app.extensions["test"]["db"].engine.pool
         ids = []
 
-        for row in platform.store.rows(3):
+        for row in platform.store.maintenance.rows(3):
             ids.append(row.id)
             assert pool.checkedout() == 0
 
         assert ids == sorted(ids)
-        assert len(ids) == platform.store.count() == 7
+        assert len(ids) == platform.store.maintenance.count() == 7
 
 
 def test_adopted_token(platform: Platform) -> None:
@@ -497,22 +497,22 @@ def test_adopted_token(platform: Platform) -> None:
 def test_inspection_of_a_good_table(platform: Platform) -> None:
     """A table as the mixin describes it has nothing wrong with it."""
     with platform.app.app_context():
-        inspection = platform.store.inspect()
+        inspection = platform.store.maintenance.inspect()
 
     assert inspection.problems == []
     assert inspection.database in ("sqlite", "postgresql")
-    assert (inspection.advice is not None) == (inspection.database == "sqlite")
+    assert bool(inspection.advice) == (inspection.database == "sqlite")
 
 
 def test_inspection_of_a_bad_table(platform: Platform) -> None:
     """What a migration left out is named; and so is a table that is not there."""
     platform.execute(sa.text("ALTER TABLE wepay_token RENAME TO wepay_token_"))
     with platform.app.app_context():
-        assert platform.store.inspect().problems == ["there is no table 'wepay_token'"]
+        assert platform.store.maintenance.inspect().problems == ["there is no table 'wepay_token'"]
     platform.execute(sa.text("CREATE TABLE wepay_token (id integer, owner text)"))
 
     with platform.app.app_context():
-        problems = platform.store.inspect().problems
+        problems = platform.store.maintenance.inspect().problems
 
     platform.execute(sa.text("DROP TABLE wepay_token"))
     platform.execute(sa.text("ALTER TABLE wepay_token_ RENAME TO wepay_token"))
@@ -528,4 +528,4 @@ def test_inspection_in_wal_mode(make_app: Any, tmp_path: Any, wepay_sandbox: Any
     platform.execute(sa.text("PRAGMA journal_mode=wal"))
 
     with app.app_context():
-        assert platform.store.inspect().advice is None
+        assert platform.store.maintenance.inspect().advice == []

@@ -1,0 +1,68 @@
+"""What ``flask wepay check`` finds out about the token table and its database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError, StoreUnavailable, TokenUnreadable
+from ..state import State
+from ..store import HookStore
+from .migrations import migration_findings
+from .output import FAIL, NOTE, OK, Finding, counted, in_production, table_of
+
+if TYPE_CHECKING:
+    from ..sqla import Maintenance
+
+__all__ = ["database_findings"]
+
+#: How many rows are opened, so that a large table does not take long.
+SAMPLE = 100
+
+
+def database_findings(state: State) -> Iterator[Finding]:
+    """Look at where the tokens are kept."""
+    try:
+        store = state.store
+    except ConfigurationError as error:
+        yield Finding("token table", FAIL, str(error))
+        return
+    if isinstance(store, HookStore):
+        if state.settings.access_token is None:
+            yield Finding(
+                "token table", NOTE, "none: 'token_getter' and 'token_setter' keep the tokens"
+            )
+        return
+    table = table_of(state)
+    try:
+        yield from _table(state, table)
+    except StoreUnavailable as error:
+        yield Finding("token table", FAIL, str(error))
+
+
+def _table(state: State, table: Maintenance) -> Iterator[Finding]:
+    found = table.inspect()
+    if found.problems:
+        text = f"{', '.join(found.problems)}: run your migrations"
+        yield Finding("token table", FAIL, text)
+        yield from migration_findings(table)
+        return
+    yield Finding("token table", OK, f"{found.database}, {counted(table.count(), 'row')}")
+    yield from migration_findings(table)
+    for advice in found.advice:
+        yield Finding("database", in_production(state), advice)
+    yield from _tokens(table)
+
+
+def _tokens(table: Maintenance) -> Iterator[Finding]:
+    unreadable = 0
+    for row in islice(table.rows(SAMPLE), SAMPLE):
+        try:
+            if row.token is not None:
+                table.authorization(row).open()
+        except TokenUnreadable:
+            unreadable += 1
+    if unreadable:
+        text = f"no key opens {unreadable} of the oldest {SAMPLE} rows: is an old key missing?"
+        yield Finding("tokens", FAIL, text)

@@ -1,0 +1,14 @@
+"""The token table on SQLAlchemy: its model, its rules, and what keeps it in order.
+
+Rows only go pending → granted → dead, so all writes commute: no lock, no lease
+and no order of workers is needed. Only this package imports SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from .database import session_of
+from .maintenance import Maintenance
+from .model import WePayTokenMixin
+from .store import SQLAlchemyStore
+
+__all__ = ["Maintenance", "SQLAlchemyStore", "WePayTokenMixin", "session_of"]

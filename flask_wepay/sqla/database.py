@@ -1,0 +1,207 @@
+"""The application's database: which connection is used, what is tried again, whose clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import tenacity
+from flask import Flask
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
+
+from ..errors import ConfigurationError, StoreUnavailable
+
+__all__ = ["Database", "session_of", "utc"]
+
+#: Seconds for which a look-up, a row's birth or end, and its grant are tried again; with the
+#: call's own deadline in between, a callback stays under the 30 s after which gunicorn kills it.
+READ_SECONDS = 1.0
+WRITE_SECONDS = 2.0
+GRANT_SECONDS = 5.0
+
+_Result = TypeVar("_Result")
+
+
+def session_of(app: Flask) -> Callable[[], Session]:
+    """Return what gives the session of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite.
+
+    :raises ConfigurationError: if the application has neither.
+    """
+    extension = app.extensions.get("sqlalchemy")
+    if extension is None:
+        raise ConfigurationError(
+            "There is no SQLAlchemy session for 'token_model'. Did you forget to call"
+            " db.init_app(app)? Without Flask-SQLAlchemy pass WePay(session=…), a callable"
+            " that gives a session."
+        )
+
+    def current() -> Session:
+        session = extension.session
+        return session() if isinstance(session, scoped_session) else session  # type: ignore[no-any-return]
+
+    return current
+
+
+class Database:
+    """Where the token table is; every method raises StoreUnavailable where it can't."""
+
+    def __init__(self, model: Any, session: Callable[[], Session]) -> None:
+        self._model = model
+        self._session = session
+        #: The token table.
+        self.table: sa.Table = model.__table__
+
+    def read(
+        self,
+        query: sa.Select[Any],
+        parameters: dict[str, Any] | None = None,
+        *,
+        fresh: bool = False,
+    ) -> list[sa.Row[Any]]:
+        """Look something up, on the session's connection where it has one already.
+
+        Waiting for a second one while holding the first would starve a small pool.
+        `fresh` takes another one all the same where that is possible.
+        """
+        session = self._session()
+        if _holds_connection(session) and not (fresh and self.can_write_apart()):
+            with _translated():
+                return list(self._connection(session).execute(query, parameters))
+        return self.look(lambda connection: list(connection.execute(query, parameters)))
+
+    def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Do some reading on a connection of its own.
+
+        The pool may have kept connections from before a restart of the database.
+        """
+        return self._apart(READ_SECONDS, _was_cut, work)
+
+    def write(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Do some work in a short transaction of its own, again where that may help."""
+        return self._apart(WRITE_SECONDS, _may_pass, work)
+
+    def write_grant(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Write what must not be lost, and so try for longer."""
+        return self._apart(GRANT_SECONDS, _may_pass, work)
+
+    def execute(
+        self, statement: sa.Update | sa.Delete, parameters: list[dict[str, str]] | None = None
+    ) -> int:
+        """Write one statement, and return how many rows it changed."""
+        return self.write(lambda connection: connection.execute(statement, parameters).rowcount)
+
+    def clock(self, after: datetime | None = None) -> Any:
+        """Return the database's clock where it is a fine one, else this machine's.
+
+        What it must come `after` is for a clock that was set back.
+        """
+        earliest = None if after is None else utc(after) + timedelta(microseconds=1)
+        if self._engine().dialect.name == "postgresql":
+            now = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
+            return (
+                now if earliest is None else sa.func.greatest(now, sa.literal(earliest, now.type))
+            )
+        return datetime.now(UTC) if earliest is None else max(datetime.now(UTC), earliest)
+
+    def release(self) -> None:
+        """Give back the connection of the application's session, committing it."""
+        session = self._session()
+        if session.in_transaction():
+            try:
+                with _translated():
+                    session.commit()
+            except StoreUnavailable:
+                session.rollback()
+                raise
+
+    def can_write_apart(self) -> bool:
+        """Tell whether a transaction beside the application's own is possible just now."""
+        session = self._session()
+        if not _holds_connection(session):
+            return True
+        with _translated():
+            connection = self._connection(session)
+        pool = connection.engine.pool
+        if connection.dialect.name == "sqlite":
+            # Its one write lock may be the view's, and so may the only connection.
+            driver: Any = connection.connection.driver_connection
+            if driver.in_transaction:
+                return False
+        elif isinstance(pool, StaticPool | SingletonThreadPool):
+            # What is committed on the only connection is the view's work too.
+            return False
+        if isinstance(pool, QueuePool):
+            overflow = pool._max_overflow  # noqa: SLF001
+            return overflow < 0 or pool.checkedout() < pool.size() + overflow
+        return True
+
+    def _apart(
+        self,
+        seconds: float,
+        again: Callable[[BaseException], bool],
+        work: Callable[[sa.Connection], _Result],
+    ) -> _Result:
+        engine = self._engine()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(again),
+            stop=tenacity.stop_after_delay(seconds),
+            wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
+            reraise=True,
+        )
+
+        def attempt() -> _Result:
+            with engine.begin() as connection:
+                return work(connection)
+
+        with _translated():
+            return retrying(attempt)
+
+    def _engine(self) -> sa.Engine:
+        return self._session().get_bind(mapper=self._model).engine
+
+    def _connection(self, session: Session) -> sa.Connection:
+        return session.connection(bind_arguments={"mapper": self._model})
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a moment with its time zone, which SQLite does not give back."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _holds_connection(session: Session) -> bool:
+    return session.in_transaction() and session.is_active
+
+
+def _was_cut(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Tell whether a fresh connection, or a little later, may do."""
+    if _was_cut(error):
+        return True
+    lasting = (IntegrityError, DataError, ProgrammingError)
+    return isinstance(error, DBAPIError | PoolTimeout) and not isinstance(error, lasting)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreUnavailable(
+            f"The token table can't be used just now ({type(error).__name__}). If it is missing or"
+            " lacks a column, run your migrations; else look at the database."
+        ) from error

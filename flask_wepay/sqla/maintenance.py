@@ -1,0 +1,248 @@
+"""What commands do with the whole token table while the application runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from ..encryption import Keyring, Unreadable
+from ..store import LOGIN_LIFETIME, Authorization
+from .database import Database
+from .model import authorization_of, columns_of
+
+__all__ = ["Inspection", "Maintenance", "RotationProgress"]
+
+#: Rows that are read, or written, at a time.
+PAGE = 500
+#: Milliseconds that Python lets SQLite wait for a lock by itself.
+USUAL_WAIT = 5000
+
+_Result = TypeVar("_Result")
+_TAKES_THE_LOCK = re.compile(r"\bBEGIN\s+(IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE)
+
+
+class RotationProgress(NamedTuple):
+    """How far a rotation got."""
+
+    #: Rows that are encrypted under the newest key now.
+    rotated: int
+    #: Rows that no key opens; they stay as they are.
+    unreadable: int
+
+
+class Inspection(NamedTuple):
+    """What the database has of the token table."""
+
+    #: The name of SQLAlchemy's dialect.
+    database: str
+    #: What differs from the model, each as a sentence without its full stop.
+    problems: list[str]
+    #: What SQLite is not set up for, likewise.
+    advice: list[str]
+
+
+class Maintenance:
+    """Go through all rows of one application, and keep them in order."""
+
+    def __init__(self, database: Database, client_id: int, keyring: Keyring) -> None:
+        self._database = database
+        self._table = database.table
+        self._client_id = client_id
+        self._keyring = keyring
+
+    def count(self) -> int:
+        """Count the rows of this application."""
+        query = sa.select(sa.func.count()).where(self._table.c.client_id == self._client_id)
+        return int(self._database.read(query)[0][0])
+
+    def rows(self, limit: int = PAGE) -> Iterator[sa.Row[Any]]:
+        """Give all rows of this application, oldest first, reading so many at a time.
+
+        A living row has in ``current_user_id`` which WePay user is its owner's now. No connection
+        is held in between. :meth:`authorization` opens those with a token.
+        """
+        for page in self._pages(limit, also=[self._current_user_id()]):
+            yield from page
+
+    def authorization(self, row: sa.Row[Any]) -> Authorization:
+        """Return the authorization of a row that has a token."""
+        return authorization_of(row, self._keyring)
+
+    def rotate(self, batch_size: int = PAGE) -> Iterator[RotationProgress]:
+        """Encrypt all tokens anew under the newest key, and tell after each batch how far it got.
+
+        It may run while the application does, be interrupted, and be repeated.
+
+        :raises StoreUnavailable: if the database does not answer; what is done stays done.
+        """
+        table = self._table
+        reseal = (
+            table.update()
+            # A row that has ended meanwhile stays without a token.
+            .where(table.c.state_hash == sa.bindparam("its"), table.c.token == sa.bindparam("old"))
+            .values(token=sa.bindparam("new"))
+        )
+        rotated = unreadable = 0
+        for page in self._pages(batch_size, table.c.token.is_not(None)):
+            resealed = list(self._resealed(page))
+            if resealed:
+                self._database.execute(reseal, resealed)
+            rotated += len(resealed)
+            unreadable += len(page) - len(resealed)
+            yield RotationProgress(rotated, unreadable)
+
+    def _resealed(self, page: Sequence[sa.Row[Any]]) -> Iterator[dict[str, str]]:
+        for row in page:
+            with suppress(Unreadable):
+                new = self._keyring.rotate(row.token)
+                yield {"its": row.state_hash, "old": row.token, "new": new}
+
+    def prune(self, days: int) -> int:
+        """Delete rows that died, or were left pending, so many days ago; return how many.
+
+        The newest row ever granted to an owner stays, dead or alive, unless a disconnect
+        ended it: without it the owner would fall back to an older WePay user.
+        """
+        table = self._table
+        pruned = 0
+        for page in self._pages(PAGE, self._prunable(days)):
+            deletion = table.delete().where(
+                table.c.state_hash.in_([row.state_hash for row in page]),
+                sa.or_(table.c.granted_at.is_(None), table.c.revoked_at.is_not(None)),
+            )
+            pruned += self._database.execute(deletion)
+        return pruned
+
+    def _prunable(self, days: int) -> sa.ColumnElement[bool]:
+        table, newer = self._table.c, self._table.alias("newer").c
+        old = self._database.clock() - max(timedelta(days=days), LOGIN_LIFETIME)
+        later = sa.or_(
+            newer.granted_at > table.granted_at,
+            sa.and_(newer.granted_at == table.granted_at, newer.id > table.id),
+        )
+        followed = sa.exists().where(
+            newer.client_id == table.client_id, newer.owner == table.owner, later
+        )
+        return sa.or_(
+            sa.and_(table.granted_at.is_(None), table.created_at < old),
+            sa.and_(table.revoked_at < old, sa.or_(table.reason == "disconnected", followed)),
+        )
+
+    def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Do some other reading where the table is, on a connection of its own.
+
+        :raises StoreUnavailable: if the database does not answer.
+        """
+        return self._database.look(work)
+
+    def inspect(self) -> Inspection:
+        """Compare what migrations left behind with the model, and SQLite with what it takes.
+
+        :raises StoreUnavailable: if the database does not answer.
+        """
+        engine = self.look(lambda connection: connection.engine)
+        is_sqlite = engine.dialect.name == "sqlite"
+        return Inspection(
+            engine.dialect.name,
+            self.look(self._problems),
+            list(self._sqlite_advice(engine)) if is_sqlite else [],
+        )
+
+    def _problems(self, connection: sa.Connection) -> list[str]:
+        inspector = sa.inspect(connection)
+        name, schema = self._table.name, self._table.schema
+        if not inspector.has_table(name, schema):
+            return [f"there is no table {name!r}"]
+        present = {column["name"] for column in inspector.get_columns(name, schema)}
+        problems = [
+            f"column {column.name!r} is missing"
+            for column in self._table.columns
+            if column.name not in present
+        ]
+        unique = [i for i in inspector.get_indexes(name, schema) if i["unique"]]
+        constraints = [*unique, *inspector.get_unique_constraints(name, schema)]
+        if ["state_hash"] not in [constraint["column_names"] for constraint in constraints]:
+            problems.append("column 'state_hash' is not unique")
+        return problems
+
+    def _sqlite_advice(self, engine: sa.Engine) -> Iterator[str]:
+        """Look at what several processes need; one in memory belongs to a single one."""
+
+        def pragmas(connection: sa.Connection) -> list[Any]:
+            names = ("database_list", "journal_mode", "busy_timeout")
+            return [connection.exec_driver_sql(f"PRAGMA {name}").all() for name in names]
+
+        databases, [[mode]], [[wait]] = self.look(pragmas)
+        if not any(database.file for database in databases):
+            return
+        if mode != "wal":
+            yield f"SQLite in journal mode {mode!r}: use WAL with more than one process"
+        if wait < USUAL_WAIT:
+            yield f"SQLite waits {wait} ms for a lock: let it wait 30 s with more than one process"
+        if engine.dialect.driver == "pysqlite":
+            yield from self._advice_on_begin(engine)
+
+    def _advice_on_begin(self, engine: sa.Engine) -> Iterator[str]:
+        """Watch how a transaction begins: the driver alone knows what a listener makes of it."""
+        begun: list[str] = []
+
+        def trace(driver: Any, *_: Any) -> None:
+            driver.set_trace_callback(begun.append)
+
+        def observe(connection: sa.Connection) -> tuple[bool, str | None]:
+            driver: Any = connection.connection.driver_connection
+            driver.set_trace_callback(None)
+            return driver.in_transaction, driver.isolation_level
+
+        # This comes before the transaction, whoever listens for its beginning.
+        sa.event.listen(engine.pool, "checkout", trace)
+        try:
+            in_transaction, isolation_level = self.look(observe)
+        finally:
+            sa.event.remove(engine.pool, "checkout", trace)
+        if in_transaction and not any(map(_TAKES_THE_LOCK.search, begun)):
+            yield "SQLite's BEGIN is deferred: use BEGIN IMMEDIATE with more than one process"
+        elif not in_transaction and isolation_level is None:
+            yield "SQLite commits each statement by itself: begin transactions with BEGIN IMMEDIATE"
+
+    def _pages(
+        self,
+        limit: int,
+        *which: sa.ColumnElement[bool],
+        also: Sequence[sa.ColumnElement[Any]] = (),
+    ) -> Iterator[list[sa.Row[Any]]]:
+        table = self._table
+        query = (
+            sa.select(*columns_of(table), *also)
+            .where(table.c.client_id == self._client_id, *which)
+            .order_by(table.c.id)
+            .limit(limit)
+        )
+        page = self._database.read(query)
+        while page:
+            yield page
+            page = self._database.read(query.where(table.c.id > page[-1].id))
+
+    def _current_user_id(self) -> sa.ColumnElement[int]:
+        """Compute the WePay user of a living row's owner: that of the newest grant."""
+        table, newest = self._table.c, self._table.alias("newest").c
+        user_id = (
+            sa.select(newest.user_id)
+            .where(
+                newest.client_id == table.client_id,
+                newest.owner == table.owner,
+                newest.granted_at.is_not(None),
+            )
+            .order_by(newest.granted_at.desc(), newest.id.desc())
+            .limit(1)
+            .correlate(self._table)
+            .scalar_subquery()
+        )
+        # An owner may have thousands of dead rows, which need not be compared with one another.
+        living = sa.and_(table.granted_at.is_not(None), table.revoked_at.is_(None))
+        return sa.case((living, user_id)).label("current_user_id")
