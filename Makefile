@@ -8,6 +8,8 @@ IS_NEW = $(shell { $(PYTHON) -c 'import sys; print("1" * (sys.version_info >= (3
 HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv; print(1)' 2>/dev/null)
 PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check
 PROJECT = setup.cfg pyproject.toml
+# Tests wait for servers and browsers most of the time, on two cores as well.
+IN_PARALLEL = --numprocesses 3 --dist worksteal
 
 .NOTPARALLEL:
 .PHONY: help demo docs test test-lowest storm lint clean
@@ -26,10 +28,10 @@ demo: $(VENV)/.demo
 	@$(VENV)/bin/python examples/demo.py
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),--cov)
+	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),$(IN_PARALLEL) --cov)
 
 test-lowest: $(LOWEST_VENV)/.test
-	$(LOWEST_VENV)/bin/python -m pytest --ignore=tests/browser --ignore=tests/packaging \
+	$(LOWEST_VENV)/bin/python -m pytest $(IN_PARALLEL) --ignore=tests/browser --ignore=tests/packaging \
 		--ignore=tests/benchmarks --ignore=tests/storm --ignore=tests/test_concurrency.py \
 		--ignore=tests/test_state_machine.py --ignore=tests/docs \
 		--ignore=tests/sandbox --ignore=tests/examples $(ARGS)
