@@ -31,7 +31,8 @@ toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
-smartquotes = False
+# Dashes only: quotes are those of code.
+smartquotes_action = "D"
 highlight_language = "python"
 suppress_warnings = ["config.cache"]
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import stringify_annotation
 
+from flask_wepay import extension
 from flask_wepay.cli import wepay
 from flask_wepay.sandbox import ANSWERS
 from flask_wepay.sandbox.command import sandbox_command
@@ -106,7 +108,9 @@ class SandboxAnswers(_Generated):
                 str(answer.status),
                 f"``{answer.error}``",
                 answer.error_description,
-                f"{answer.source}; status {answer.status_source}",
+                answer.source
+                if answer.source == answer.status_source
+                else f"{answer.source}; status {answer.status_source}",
             )
             for answer in ANSWERS.values()
         ]
@@ -126,7 +130,18 @@ def draw_errors(
 ) -> None:
     """Keep the tree in the docstring of the errors as it is drawn."""
     if name == "flask_wepay.errors":
-        lines[1:] = ["", "::", "", *(f"    {line}" for line in lines[2:])]
+        lines[1:] = ["", ".. code-block:: text", "", *(f"    {line}" for line in lines[2:])]
+
+
+def draw_hooks(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str, None] | None:
+    """Show what a hook is, not the name of the type variable that stands for it."""
+    kind = vars(extension).get(str(returns).rpartition(".")[2])
+    if not isinstance(kind, TypeVar):
+        return None
+    hook = stringify_annotation(kind.__bound__, "smart").replace("~collections.abc.", "")
+    return f"(function: {hook})", None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -136,4 +151,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("sandbox-answers", SandboxAnswers)
     app.connect("autodoc-process-docstring", draw_errors)
+    app.connect("autodoc-process-signature", draw_hooks)
     return {"parallel_read_safe": True}
