@@ -1,6 +1,6 @@
 """What an HTTP answer of WePay means: a value, or an error. Pure: no Flask, no I/O.
 
-https://developer.wepay.com/docs/articles/errors
+https://developer.wepay.com/api/general/errors
 """
 
 from __future__ import annotations

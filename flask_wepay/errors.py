@@ -181,7 +181,7 @@ class APIError(WePayError):
     """Carry what WePay said when it refused a call.
 
     Decide on :attr:`error_code`, never on status or text:
-    https://developer.wepay.com/docs/articles/errors
+    https://developer.wepay.com/api/general/errors
 
     .. versionadded:: 1.0
     """

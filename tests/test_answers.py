@@ -1,6 +1,6 @@
 """What WePay's answers mean, on samples of what it documents.
 
-https://developer.wepay.com/docs/articles/errors
+https://developer.wepay.com/api/general/errors
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ def throttle(sandbox: Sandbox) -> None:
         (answer_html, 502, NOT_CONFIRMED),
         (drop, 502, NOT_CONFIRMED),
         (go_away, 503, "WePay can't be reached just now"),
-        (throttle, 503, "WePay can't be reached just now"),
+        (throttle, 503, "WePay is too busy just now"),
     ],
 )
 def test_exchange_without_a_token(

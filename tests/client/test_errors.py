@@ -41,7 +41,7 @@ from flask_wepay.errors import (
     WePayError,
 )
 
-#: https://developer.wepay.com/docs/articles/errors
+#: https://developer.wepay.com/api/general/errors
 TABLE = [
     (1001, 501, InvalidRequest),
     (1002, 401, InvalidRequest),
