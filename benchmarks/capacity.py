@@ -1,77 +1,88 @@
 """What one PostgreSQL carries by itself: the package's statements, sent by pgbench.
 
 It has no Python, no TLS and no provider in it: the database's part of a look-up and of a
-callback, with 16 clients on the machine that the server runs on.
+callback, with 16 clients on the machine that the server runs on. Each statement is a
+transaction of its own.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from . import servers
-from .command import OWNERS
+from .command import FIRST_OTHER, OWNERS, living_of
+from .contender import Contender
 from .contenders import Setup
-from .contenders.flask_wepay_client import make_app
+from .statements import Statement, on_tokens
 
 CLIENTS = 16
-#: The database's part of a callback: the row is born, and granted in another transaction.
-CALLBACK = """
-\\set owner random(10000000, 900000000)
-INSERT INTO wepay_token (client_id, owner, state_hash, created_at)
-  VALUES (12345, :owner, md5(random()::text) || md5(random()::text), clock_timestamp())
-  RETURNING id \\gset
-SELECT id, state_hash FROM wepay_token WHERE client_id = 12345 AND owner = :owner::text
-  AND granted_at IS NOT NULL AND revoked_at IS NULL;
-SELECT max(granted_at) FROM wepay_token WHERE client_id = 12345 AND owner = :owner::text;
-UPDATE wepay_token SET user_id = :owner, token = repeat('x', 250), token_type = 'BEARER',
-  granted_at = clock_timestamp() WHERE id = :id;
-"""
+#: What pgbench puts in the place of a parameter, by the name of its column.
+VARIABLES = {
+    "owner": ":owner",
+    "user_id": ":owner",
+    "state_hash": "encode(sha256(:serial::text::bytea), 'hex')",
+}
 
 
-def run(directory: Path, setup: dict[str, Any], seconds: int) -> dict[str, float]:
-    """Return look-ups and callbacks per second, and bytes per row, indexes included."""
-    app = make_app(Setup(**setup))
-    with app.app_context():
-        engine = app.extensions["sqlalchemy"].engine
-        statement = _look_up(app)
-        with engine.connect() as connection:
-            row = connection.scalar(
-                sa.text(
-                    "SELECT pg_total_relation_size('wepay_token')"
-                    " / (SELECT count(*) FROM wepay_token)"
-                )
-            )
-        engine.dispose()
-    look_up = f"\\set owner random({OWNERS[0]}, {OWNERS[-1]})\n{statement};\n"
+def bytes_per_row(setup: dict[str, Any]) -> float:
+    """Return how large a row of the token table is, indexes included."""
+    engine = sa.create_engine(setup["database"])
+    with engine.connect() as connection:
+        size = connection.scalar(sa.text("SELECT pg_total_relation_size('wepay_token')"))
+        rows = connection.scalar(sa.text("SELECT count(*) FROM wepay_token"))
+    engine.dispose()
+    return size / rows
+
+
+def run(directory: Path, setup: dict[str, Any], size: int, seconds: int) -> dict[str, float]:
+    """Return look-ups and callbacks per second on a table of a given size."""
+    # Any of the owners that there are, not only some that are cached.
+    known = f"\\set owner random({FIRST_OTHER + OWNERS.stop}, {FIRST_OTHER + living_of(size)})\n"
+    stranger = (
+        f"\\set owner random({10 * FIRST_OTHER}, {900 * FIRST_OTHER})\n"
+        f"\\set serial random(1, {2**62})\n"
+    )
+    contender = Contender("flask_wepay_client", Setup(**setup), list(OWNERS), FIRST_OTHER)
+    look_up, callback = (on_tokens(contender.statements(v)) for v in ("look-up", "callback"))
+    with contender.app.app_context():
+        contender.app.extensions["sqlalchemy"].engine.dispose()
     url = sa.make_url(setup["database"])
     return {
-        "look-ups": _pgbench(directory, url, look_up, seconds),
-        "callbacks": _pgbench(directory, url, CALLBACK, seconds),
-        "bytes": row,
+        "look-ups": _pgbench(directory, url, known + script(look_up), seconds),
+        "callbacks": _pgbench(directory, url, stranger + script(callback), seconds),
     }
 
 
-def _look_up(app: Any) -> str:
-    """Return the package's statement as pgbench takes it."""
-    seen: list[tuple[str, dict[str, Any]]] = []
-    engine = app.extensions["sqlalchemy"].engine
+def script(statements: Iterable[Statement]) -> str:
+    """Return statements as pgbench takes them."""
+    return "".join(_with_values(sql, parameters) + ";\n" for sql, parameters in statements)
 
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        seen.append((statement, parameters))
 
-    sa.event.listen(engine, "before_cursor_execute", note)
-    app.extensions["wepay"].store.find("1")
-    sa.event.remove(engine, "before_cursor_execute", note)
-    statement, parameters = next(one for one in seen if "wepay_token" in one[0])
-    for name, value in parameters.items():
-        shown = ":owner::text" if value == "1" else str(value)
-        statement = re.sub(rf"%\({re.escape(name)}\)s(::\w+)?", shown, statement)
-    return statement
+def _with_values(sql: str, parameters: dict[str, Any]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        column = re.sub(r"_\d+$", "", name)
+        return VARIABLES.get(column) or _literal(parameters[name])
+
+    return re.sub(r"%\((\w+)\)s", value, sql).replace("%%", "%").replace("\n", " ")
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, timedelta):
+        return f"'{value.total_seconds()} seconds'"
+    if isinstance(value, int):
+        return str(value)
+    quoted = str(value).replace("'", "''")
+    return f"'{quoted}'"
 
 
 def _pgbench(directory: Path, url: sa.URL, script: str, seconds: int) -> float:
@@ -88,4 +99,6 @@ def _pgbench(directory: Path, url: sa.URL, script: str, seconds: int) -> float:
         capture_output=True,
         text=True,
     )
+    if failed := re.search(r"number of failed transactions: ([1-9]\d*)", done.stdout):
+        raise RuntimeError(f"pgbench: {failed[0]}: {done.stderr[-500:]}")
     return float(re.search(r"tps = ([0-9.]+)", done.stdout)[1])

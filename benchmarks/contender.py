@@ -15,31 +15,40 @@ from typing import Any
 from .browser import Browser
 from .contenders import Setup
 from .processes import memory, peak_memory, serve
+from .statements import Statement, on_tokens, plan, sent
 
-#: Users that there are from the beginning; those from FIRST_NEW on connect in callbacks.
-USERS = 20_000
+#: The users from here on connect in callbacks.
 FIRST_NEW = 1_001
 #: This user is never connected.
 NEVER_CONNECTED = 1_000
 
 
 class Contender:
-    def __init__(self, name: str, setup: Setup, owners: list[int]) -> None:
+    def __init__(
+        self, name: str, setup: Setup, owners: list[int], first_new: int = FIRST_NEW
+    ) -> None:
         module = importlib.import_module(f"benchmarks.contenders.{name}")
-        self.app = module.make_app(setup)
+        self._make_app = partial(module.make_app, setup)
+        self.app = self._make_app()
         self.addresses = module.ADDRESSES
         self._owners = owners
-        self._newcomers = itertools.count(FIRST_NEW)
+        self._newcomers = itertools.count(first_new)
         self._browsers: dict[int, Browser] = {}
         self._turns = itertools.cycle(owners)
 
     def prepare(self, *, connect: bool = True) -> float:
-        """Create the tables and the users, and connect the owners; return the memory in use."""
+        """Create the tables, and connect the owners; return the memory in use."""
         create_tables(self.app)
         if connect:
             for owner in self._owners:
-                self._callback(self.browser(owner))
+                browser = self.browser(owner)
+                _ok(browser.get(self._address("callback", browser)))
         return memory()
+
+    def restart(self) -> None:
+        """Make the application anew, as a deployment does: without any connection."""
+        self.app = self._make_app()
+        self._browsers.clear()
 
     def browser(self, user: int) -> Browser:
         if user not in self._browsers:
@@ -48,39 +57,47 @@ class Contender:
 
     def measure(self, view: str, count: int, abandoned: int = 0) -> list[tuple[int, int]]:
         """Return nanoseconds of the bare view and of the view, side by side, so many times."""
-        bare, address = self.addresses.of(view)
+        bare, _ = self.addresses.of(view)
         pairs = []
         for _ in range(count):
             browser = self._visitor(view, abandoned)
+            address = self._address(view, browser)
             without = _ok(browser.get(bare)).nanoseconds
-            if view == "callback":
-                pairs.append((without, self._callback(browser)))
-            else:
-                pairs.append((without, _ok(browser.get(address)).nanoseconds))
+            pairs.append((without, _ok(browser.get(address)).nanoseconds))
         return pairs
 
     def count(self, view: str) -> int:
         """Return the SQL statements of a view, less those of the bare one."""
-        bare, address = self.addresses.of(view)
+        bare, _ = self.addresses.of(view)
         browser = self._visitor(view)
-        with counted(self.app) as without:
+        with self._sent() as without:
             _ok(browser.get(bare))
-        callback = self._authorized(browser) if view == "callback" else address
-        with counted(self.app) as within:
-            _ok(browser.get(callback))
-        return len(within) - len(without)
+        return len(self.statements(view, browser)) - len(without)
+
+    def statements(self, view: str, browser: Browser | None = None) -> list[Statement]:
+        """Return what a view sends to the database."""
+        browser = browser or self._visitor(view)
+        address = self._address(view, browser)
+        with self._sent() as statements:
+            _ok(browser.get(address))
+        return statements
+
+    def explain(self, view: str) -> list[str]:
+        """Return how the database finds the rows of the token table, by statement of a view."""
+        statements = on_tokens(self.statements(view))
+        with self.app.app_context(), self.app.extensions["sqlalchemy"].engine.connect() as database:
+            return [plan(database, statement) for statement in statements]
 
     def profile(self, view: str, count: int) -> dict[str, Any]:
         """Return whose code runs for how long, less that of the bare view."""
         from .profiles import sample
 
         self.measure(view, 5)
-        bare, address = self.addresses.of(view)
+        bare, _ = self.addresses.of(view)
         visits = []
         for _ in range(count):
             browser = self._visitor(view)
-            callback = self._authorized(browser) if view == "callback" else address
-            visits.append(partial(browser.get, callback))
+            visits.append(partial(browser.get, self._address(view, browser)))
         browser = self.browser(self._owners[0])
         return sample([partial(browser.get, bare)] * count, visits)
 
@@ -99,12 +116,24 @@ class Contender:
         _ok(browser.get(f"/as/{user}"))
         return browser
 
-    def _authorized(self, browser: Browser) -> str:
+    def _address(self, view: str, browser: Browser) -> str:
+        """Return where a view is; for a callback, log the browser in at the provider."""
+        if view != "callback":
+            return self.addresses.of(view)[1]
         location = _ok(browser.get(self.addresses.login)).location
         return f"{self.addresses.callback}?{_answer_of_provider(location)}"
 
-    def _callback(self, browser: Browser) -> int:
-        return _ok(browser.get(self._authorized(browser))).nanoseconds
+    @contextmanager
+    def _sent(self) -> Iterator[list[Statement]]:
+        if "sqlalchemy" in self.app.extensions:
+            with sent() as statements:
+                yield statements
+            return
+        statements = []
+        connection = self.app.extensions["connection"]
+        connection.set_trace_callback(lambda sql: statements.append((sql, ())))
+        yield statements
+        connection.set_trace_callback(None)
 
 
 def _answer_of_provider(location: str) -> str:
@@ -119,37 +148,9 @@ def _ok(answer: Any) -> Any:
 
 
 def create_tables(app: Any) -> None:
-    if "sqlalchemy" not in app.extensions:
-        return
-    db = app.extensions["sqlalchemy"]
-    with app.app_context():
-        db.create_all()
-        users = db.metadata.tables["user"]
-        with db.engine.begin() as connection:
-            known = connection.scalar(db.select(db.func.count()).select_from(users))
-            new = range(known + 1, USERS + 1)
-            if new:
-                connection.execute(users.insert(), [{"id": n, "name": f"user {n}"} for n in new])
-
-
-@contextmanager
-def counted(app: Any) -> Iterator[list[str]]:
-    """Collect the SQL statements of a block, BEGIN and COMMIT left out."""
-    statements: list[str] = []
-    if "sqlalchemy" not in app.extensions:
-        connection = app.extensions["connection"]
-        connection.set_trace_callback(statements.append)
-        yield statements
-        connection.set_trace_callback(None)
-        return
-    import sqlalchemy as sa
-
-    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    yield statements
-    sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    if "sqlalchemy" in app.extensions:
+        with app.app_context():
+            app.extensions["sqlalchemy"].create_all()
 
 
 def main() -> None:
@@ -166,7 +167,9 @@ def main() -> None:
     verbs: dict[str, Callable[..., Any]] = {
         "prepare": contender.prepare,
         "measure": contender.measure,
+        "restart": contender.restart,
         "count": contender.count,
+        "explain": contender.explain,
         "profile": contender.profile,
         "memory": peak_memory,
     }

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,10 +28,15 @@ class Child:
             cwd=ROOT,
             env=os.environ | environment,
         )
-        #: What the process says of itself when it is ready.
-        self.greeting = self._read()
+
+    @cached_property
+    def greeting(self) -> Any:
+        """What the process says of itself when it is ready; it is waited for at the first use."""
+        return self._read()
 
     def ask(self, **request: Any) -> Any:
+        # It speaks first.
+        _ = self.greeting
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return self._read()

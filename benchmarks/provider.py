@@ -1,8 +1,9 @@
 """A minimal provider: it answers at once, so that what is measured is the asking side.
 
-It speaks TLS on loopback, keeps connections, and answers the token request and any call
-in WePay's dialect and in that of RFC 6749 alike, for it reads neither. It counts
-connections (TLS handshakes) and requests, and tells both on standard output.
+It speaks TLS on loopback, or plain HTTP where it is given no certificate, keeps
+connections, and answers the token request and any call in WePay's dialect and in that of
+RFC 6749 alike, for it reads neither. It counts connections (after their TLS handshakes)
+and requests, and tells both on standard output.
 """
 
 from __future__ import annotations
@@ -65,9 +66,11 @@ def _token() -> dict[str, object]:
     return {"user_id": 10**6 + serial, "access_token": access_token, "token_type": "BEARER"}
 
 
-async def main(certificate: str) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+async def main(certificate: str | None) -> None:
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Connection, "127.0.0.1", 0, ssl=context, backlog=200)
     _say({"port": server.sockets[0].getsockname()[1]})
@@ -89,4 +92,4 @@ def _say(answer: object) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1] if sys.argv[1:] else None))

@@ -1,71 +1,47 @@
-"""Tables and a plot of the last run: for the terminal and for the documentation."""
+"""Tables of the last run: for the terminal and for the documentation."""
 
 from __future__ import annotations
 
-import os
-import platform
+import json
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from . import calls
+from .contenders import CALLS
 from .side_by_side import CONTENDERS, VIEWS
+from .statements import scans
 
-PACKAGES = (
-    *("Flask", "Werkzeug", "Flask-Login", "Flask-SQLAlchemy", "SQLAlchemy", "Authlib"),
-    *("Flask-Dance", "requests", "urllib3", "cryptography", "limits", "tenacity", "psycopg"),
-    *("gunicorn", "gevent", "Flask-WePay"),
-)
 BUNDLES = {
     "certifi": "trusting certifi's authorities, as applications do",
     "tiny": "trusting one authority only, the best case of who opens connections anew",
 }
 
-TOPICS = ("side-by-side", "imports", "growth", "capacity", "workers", "soak", "profile")
+TOPICS = (
+    *("side-by-side", "calls", "imports", "growth", "capacity", "workers", "soak", "profile"),
+    "sandbox",
+)
 
 Row = list[str]
 Table = tuple[str, Row, list[Row]]
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return {
-        "machine": f"{os.cpu_count()} cores, {cpu}",
-        "system": f"{platform.system()}, Python {platform.python_version()}",
-        "packages": {name: version(name) for name in PACKAGES if _installed(name)},
-    }
-
-
-def _installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 def tables(results: dict[str, Any]) -> dict[str, list[Table]]:
     """Return by topic the tables of whatever was measured, each a title, a head and rows."""
     makers: dict[str, Callable[[Any], list[Table]]] = {
         "side-by-side": lambda of: [_side_by_side(*one) for one in of.items()],
+        "calls": lambda of: [_calls(*one) for one in of.items()],
         "imports": lambda of: [_imports(of)],
         "growth": lambda of: [_growth(*one) for one in of.items()],
         "capacity": lambda of: [_capacity(of)],
         "workers": lambda of: [_workers(of)],
         "soak": lambda of: [_soak(of)],
         "profile": lambda of: [_profile(of)],
+        "sandbox": lambda of: [_sandbox_calls(of["calls"]), _suite(of["suite"])],
     }
-    sizes = list(results.get("growth", {}).get("PostgreSQL", {}).values())
-    if sizes:
-        results = results | {"capacity": sizes[-1]["capacity"]}
+    for figures in results.get("growth", {}).get("PostgreSQL", {}).values():
+        # Only the largest table has it.
+        if "capacity" in figures:
+            results = results | {"capacity": figures["capacity"] | {"bytes": figures["bytes"]}}
     return {topic: make(results[topic]) for topic, make in makers.items() if topic in results}
 
 
@@ -94,23 +70,38 @@ def _side_by_side(bundle: str, figures: dict[str, Any]) -> Table:
     return f"Side by side, {BUNDLES[bundle]}", ["", *CONTENDERS.values()], rows
 
 
+def _calls(bundle: str, views: dict[str, Any]) -> Table:
+    names = list(calls.CONTENDERS)
+    made = {"call": "one call a request", "calls": f"{CALLS} calls a request"}
+    rows = []
+    for view, of_view in views.items():
+        each = calls.VIEWS[view]
+        figures = [of_view[name] for name in names]
+        opened = f"connections opened by {figures[0]['calls']} calls"
+        rows.append([made[view] + ", each call", *(f"{f['cost'] / each:.0f} µs" for f in figures)])
+        rows.append(["ratio", *(f"{f['ratio']:.2f}" for f in figures)])
+        rows.append([opened, *(str(f["connections"]) for f in figures)])
+    return f"API calls from a cold start, {BUNDLES[bundle]}", ["", *calls.CONTENDERS.values()], rows
+
+
 def _growth(database: str, figures: dict[str, Any]) -> Table:
     sizes = list(figures)
     rows = []
     for what in figures[sizes[0]]:
-        if what in ("fill", "capacity"):
-            continue
-        cells = [figures[size][what] for size in sizes]
-        if "cost" in cells[0]:
+        cells = [figures[size].get(what) for size in sizes]
+        if what == "plans":
+            shares = [f"{sum(map(scans, plans))} of {len(plans)}" for plans in cells]
+            rows.append(["statements that scan the table", *shares])
+        elif what in VIEWS:
             first = cells[0]["cost"]
             times = [f"{cell['cost']:.0f} µs ({cell['cost'] / first:.2f})" for cell in cells]
             rows.append([what, *times])
-        else:
-            done = [
-                f"{c['seconds']:.1f} s" if "seconds" in c else f"over {c['over']} s" for c in cells
-            ]
-            peaks = [f"{c['peak']:.0f} MiB" if "peak" in c else "-" for c in cells]
-            rows += [[what, *done], [f"{what}, peak memory", *peaks]]
+        elif what not in ("fill", "capacity", "bytes"):
+            seconds = [cell["seconds"] for cell in cells]
+            each = [taken * 1e6 / int(size) for taken, size in zip(seconds, sizes, strict=True)]
+            times = [f"{s:.1f} s ({e:.0f} µs a row)" for s, e in zip(seconds, each, strict=True)]
+            peaks = [f"{cell['peak']:.0f} MiB" for cell in cells]
+            rows += [[what, *times], [f"{what}, peak memory", *peaks]]
     return f"Growth on {database}", ["rows", *(f"{int(size):,}" for size in sizes)], rows
 
 
@@ -139,16 +130,34 @@ def _workers(figures: dict[str, Any]) -> Table:
 
 
 def _soak(figures: dict[str, Any]) -> Table:
-    # The first sample of each minute.
-    minutes = {s["seconds"] // 60: s for s in reversed(figures["samples"])}
     rows = [
-        [str(minute), f"{s['MiB']:.0f}", f"{s['served']:,}"]
-        for minute, s in sorted(minutes.items())
+        [f"{s['seconds'] / 60:.0f}", f"{s['MiB']:.1f}", f"{s['served']:,}"]
+        for s in figures["samples"]
     ]
-    seconds = figures["samples"][-1]["seconds"]
+    left_behind = figures["bytes per request"]
+    verdicts = {True: "flat", False: "not flat", None: "too short a run to tell"}
+    verdict = verdicts[figures["flat"]]
+    if left_behind is not None:
+        verdict += f" ({left_behind:+.1f} bytes a request after the first minute)"
     errors = f"{figures['errors']} errors in {figures['requests']:,} requests"
-    title = f"Memory of two workers ({figures['kind']}) over {seconds} seconds: {errors}"
+    title = f"Memory of two workers ({figures['kind']}): {verdict}, {errors}"
     return title, ["minute", "MiB", "requests so far"], rows
+
+
+def _sandbox_calls(figures: dict[str, dict[str, float]]) -> Table:
+    ways = list(next(iter(figures.values())))
+    rows = [
+        [call, *(f"{of_call[way]:.0f} µs" for way in ways)] for call, of_call in figures.items()
+    ]
+    return "A call of requests, by who answers it", ["", *ways], rows
+
+
+def _suite(figures: dict[str, float]) -> Table:
+    rows = [
+        ["each connects, calls and revokes", f"{figures['seconds']:.1f} s"],
+        ["the same application without the sandbox", f"{figures['bare']:.1f} s"],
+    ]
+    return f"{figures['tests']} tests with the pytest plugin", ["", "seconds in all"], rows
 
 
 def _profile(figures: dict[str, Any]) -> Table:
@@ -178,14 +187,26 @@ def as_text(table: Table) -> str:
 
 def as_rst(results: dict[str, Any]) -> dict[str, str]:
     """Return the tables of each topic for the documentation, and what they were measured on."""
-    facts = results["measured"]
-    packages = ", ".join(f"{name} {number}" for name, number in facts["packages"].items())
-    measured = f"Measured on {facts['date']}: {facts['machine']}; {facts['system']}; {packages}.\n"
     found = tables(results)
     # The documentation includes all of them.
     unmeasured = dict.fromkeys(TOPICS, "*Not part of the last run.*\n")
     shown = {topic: "\n".join(map(_rst, of_topic)) for topic, of_topic in found.items()}
-    return {**unmeasured, **shown, "measured": measured}
+    return {**unmeasured, **shown, "measured": _measured(results["measured"])}
+
+
+def _measured(by_topic: dict[str, Any]) -> str:
+    """Say when and on what; of each topic where they differ."""
+    topics: dict[str, list[str]] = {}
+    for topic, facts in by_topic.items():
+        topics.setdefault(json.dumps(facts), []).append(topic)
+    lines = []
+    for said, of_topics in topics.items():
+        facts = json.loads(said)
+        packages = ", ".join(f"{name} {number}" for name, number in facts["packages"].items())
+        what = "Measured" if len(topics) == 1 else f"Measured ({', '.join(of_topics)})"
+        on = f"{facts['machine']}; {facts['system']}; {packages}"
+        lines.append(f"{what} on {facts['date']}: {on}.\n")
+    return "\n".join(lines)
 
 
 def _rst(table: Table) -> str:
@@ -194,30 +215,3 @@ def _rst(table: Table) -> str:
     for row in [head, *rows]:
         lines += [f"   {'* -' if i == 0 else '  -'} {cell}".rstrip() for i, cell in enumerate(row)]
     return "\n".join([*lines, ""])
-
-
-def plot(results: dict[str, Any], path: Path) -> None:
-    """Draw what each view costs, side by side."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    # So that the same figures give the same file.
-    mpl.rcParams["svg.hashsalt"] = "flask-wepay"
-    import matplotlib.pyplot as plt
-
-    views = results["side-by-side"]["certifi"]["views"]
-    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-    for position, (name, label) in enumerate(CONTENDERS.items()):
-        places = [index + (position - 1.5) * 0.2 for index in range(len(VIEWS))]
-        costs = [views[view][name]["cost"] / 1000 for view in VIEWS]
-        bars = axes.bar(places, costs, 0.19, label=label)
-        axes.bar_label(bars, [f"{cost:.2g}" if cost < 10 else f"{cost:.0f}" for cost in costs])
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.margins(y=0.12)
-    axes.set_xticks(range(len(VIEWS)), VIEWS)
-    axes.set_ylabel("milliseconds beyond the bare view")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.17))
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)

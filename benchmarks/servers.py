@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -62,15 +63,35 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 
 def binaries() -> Path:
     """Return the folder of PostgreSQL's programs, which Debian keeps off the PATH."""
+    places = _places()
+    if not places:
+        raise SystemExit("This benchmark needs PostgreSQL: apt-get install postgresql")
+    return places[-1]
+
+
+def _places() -> list[Path]:
     places = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: float(place.parent.name)
     )
     on_path = shutil.which("postgres")
     if on_path is not None:
         places.append(Path(on_path).resolve().parent)
-    if not places:
-        raise SystemExit("This benchmark needs PostgreSQL: apt-get install postgresql")
-    return places[-1]
+    return places
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of PostgreSQL and Redis, where they are on this machine."""
+    redis_server = shutil.which("redis-server")
+    programs = {
+        "PostgreSQL": [place / "postgres" for place in _places()[-1:]],
+        "Redis": [redis_server] if redis_server else [],
+    }
+    found = {}
+    for name, (program, *_) in ((name, paths) for name, paths in programs.items() if paths):
+        said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
+        number = re.search(r"\d+(\.\d+)+", said.stdout)
+        found[name] = number[0] if number else "unknown"
+    return found
 
 
 @contextmanager
@@ -96,15 +117,16 @@ def gunicorn(kind: str, threads: int, setup: dict[str, Any]) -> Iterator[tuple[i
     arguments = ["--workers", "2", "--worker-class", kind, "--bind", f"127.0.0.1:{port}"]
     arguments += ["--threads", str(threads)] if kind == "gthread" else ["--worker-connections=200"]
     arguments += ["--log-level", "warning", "--keep-alive", "30", "benchmarks.wsgi:app"]
-    environment = os.environ | {"BENCHMARK_SETUP": json.dumps(setup)}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", *arguments], cwd=ROOT, env=environment
-    )
-    try:
-        _await(lambda: _listens(port) and len(children(server.pid)) == 2)
-        yield port, server.pid
-    finally:
-        _end(server, signal.SIGTERM)
+    with tempfile.TemporaryDirectory(prefix="wepay-bench-") as ready:
+        environment = {"BENCHMARK_SETUP": json.dumps(setup), "BENCHMARK_READY": ready}
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *arguments], cwd=ROOT, env=os.environ | environment
+        )
+        try:
+            _await(lambda: len(list(Path(ready).iterdir())) == 2)
+            yield port, server.pid
+        finally:
+            _end(server, signal.SIGTERM)
 
 
 def children(pid: int) -> list[int]:

@@ -1,8 +1,9 @@
-"""The same application four times; each module has a `make_app` and knows its addresses.
+"""The same application in several ways; each module has a `make_app` and knows its addresses.
 
-All keep a session cookie. The three on libraries share `platform`: Flask-Login and
-Flask-SQLAlchemy. Each measured view has a bare one beside it, which is the view
-without its OAuth part, and whose time is taken off.
+All keep a session cookie. All but the floor share `platform`: Flask-Login and
+Flask-SQLAlchemy with their defaults. Each measured view has a bare one beside it, which is
+the view without its OAuth part, and whose time is taken off. `bare_session` and
+`authlib_kept` take part in the benchmark of calls only.
 """
 
 from __future__ import annotations

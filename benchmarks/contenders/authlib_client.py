@@ -13,13 +13,25 @@ from flask import Flask, redirect, url_for
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from . import CALLS, CLIENT_ID, CLIENT_SECRET, SCOPES, Addresses, Setup
-from .platform import make_platform
+from . import CLIENT_ID, CLIENT_SECRET, SCOPES, Addresses, Setup
+from .platform import add_calls, make_platform
 
 ADDRESSES = Addresses("/wepay/login", "/wepay/authorize")
 
 
 def make_app(setup: Setup) -> Flask:
+    app, oauth = make_base(setup)
+
+    @app.get("/look-up")
+    def look_up() -> str:
+        return str(len(oauth.wepay.token["access_token"]))
+
+    add_calls(app, lambda: oauth.wepay.post("user", json={}).json()["email"])
+    return app
+
+
+def make_base(setup: Setup) -> tuple[Flask, OAuth]:
+    """Return an application whose users can connect, and its registry of clients."""
     app, db, user_model = make_platform(setup)
 
     class OAuth2Token(db.Model):
@@ -76,16 +88,4 @@ def make_app(setup: Setup) -> Flask:
         db.session.commit()
         return redirect("/")
 
-    @app.get("/look-up")
-    def look_up() -> str:
-        return str(len(oauth.wepay.token["access_token"]))
-
-    @app.get("/call")
-    def call() -> str:
-        return oauth.wepay.post("user", json={}).json()["email"]
-
-    @app.get("/calls")
-    def calls() -> str:
-        return str([oauth.wepay.post("user", json={}).json()["email"] for _ in range(CALLS)])
-
-    return app
+    return app, oauth

@@ -10,8 +10,8 @@ from flask_dance.consumer import OAuth2ConsumerBlueprint
 from flask_dance.consumer.storage.sqla import OAuthConsumerMixin, SQLAlchemyStorage
 from flask_login import current_user
 
-from . import CALLS, CLIENT_ID, CLIENT_SECRET, SCOPES, Addresses, Setup
-from .platform import make_platform
+from . import CLIENT_ID, CLIENT_SECRET, SCOPES, Addresses, Setup
+from .platform import add_calls, make_platform
 
 # Its login does not look at the user, so neither does the bare view beside it.
 ADDRESSES = Addresses("/login/wepay", "/login/wepay/authorized", "/nobody-redirect")
@@ -41,12 +41,6 @@ def make_app(setup: Setup) -> Flask:
     def look_up() -> str:
         return str(len(blueprint.token["access_token"]))
 
-    @app.get("/call")
-    def call() -> str:
-        return blueprint.session.post("user", json={}).json()["email"]
-
-    @app.get("/calls")
-    def calls() -> str:
-        return str([blueprint.session.post("user", json={}).json()["email"] for _ in range(CALLS)])
-
+    # Its session lives as long as the request, and so do its connections.
+    add_calls(app, lambda: blueprint.session.post("user", json={}).json()["email"])
     return app

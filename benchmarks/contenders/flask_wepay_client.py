@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 
 from flask_wepay import WePay, current_wepay
 from flask_wepay.sqla import WePayTokenMixin
 
-from . import CALLS, Addresses, Setup
-from .platform import make_platform
+from . import Addresses, Setup
+from .platform import add_calls, make_platform
 
 ADDRESSES = Addresses("/wepay/login", "/wepay/callback")
 CONFIG = {
@@ -19,6 +20,18 @@ CONFIG = {
 
 
 def make_app(setup: Setup) -> Flask:
+    app, _ = make_base(setup)
+
+    @app.get("/look-up")
+    def look_up() -> str:
+        return str(len(current_wepay.token.access_token))
+
+    add_calls(app, lambda: current_wepay.call("user")["email"])
+    return app
+
+
+def make_base(setup: Setup) -> tuple[Flask, SQLAlchemy]:
+    """Return an application whose users can connect, and its database."""
     config = {**CONFIG, "WEPAY_SANDBOX_URL": setup.provider, "WEPAY_CA_BUNDLE": setup.bundle}
     app, db, _ = make_platform(
         Setup(setup.provider, setup.database, setup.bundle, {**config, **setup.config})
@@ -29,17 +42,4 @@ def make_app(setup: Setup) -> Flask:
 
     app.extensions["token_table"] = WePayToken.__table__
     WePay(app, token_model=WePayToken)
-
-    @app.get("/look-up")
-    def look_up() -> str:
-        return str(len(current_wepay.token.access_token))
-
-    @app.get("/call")
-    def call() -> str:
-        return current_wepay.call("user")["email"]
-
-    @app.get("/calls")
-    def calls() -> str:
-        return str([current_wepay.call("user")["email"] for _ in range(CALLS)])
-
-    return app
+    return app, db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, redirect
@@ -9,7 +10,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.wrappers import Response
 
-from . import SECRET_KEY, Setup
+from . import CALLS, SECRET_KEY, Setup
 
 
 def make_platform(setup: Setup) -> tuple[Flask, SQLAlchemy, Any]:
@@ -30,7 +31,12 @@ def make_platform(setup: Setup) -> tuple[Flask, SQLAlchemy, Any]:
 
     @app.get("/as/<int:user_id>")
     def log_in(user_id: int) -> str:
-        login_user(db.session.get(User, user_id))
+        user = db.session.get(User, user_id)
+        if user is None:
+            user = User(id=user_id, name=f"user {user_id}")
+            db.session.add(user)
+            db.session.commit()
+        login_user(user)
         return "logged in"
 
     @app.get("/bare")
@@ -51,3 +57,15 @@ def make_platform(setup: Setup) -> tuple[Flask, SQLAlchemy, Any]:
         return "index"
 
     return app, db, User
+
+
+def add_calls(app: Flask, call: Callable[[], str]) -> None:
+    """Add the views that make one API call, and several in one request."""
+
+    @app.get("/call")
+    def one() -> str:
+        return call()
+
+    @app.get("/calls")
+    def several() -> str:
+        return str([call() for _ in range(CALLS)])

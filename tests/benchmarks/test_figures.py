@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pytest
 
 pytest.importorskip("trustme", reason="pip install -r benchmarks/requirements.txt")
 
-from benchmarks import report, side_by_side
+from benchmarks import capacity, machine, report, side_by_side, soak
 from benchmarks.profiles import group_of
 
 
@@ -43,12 +46,20 @@ def test_time_goes_to_whose_code_runs(path: str, group: str) -> None:
 
 
 def test_growth_is_shown_relative_to_the_smallest() -> None:
-    """A view's cell says how its cost compares with the smallest table's."""
+    """A view's cell says how its cost compares with the smallest table's, a command's by row."""
     results = {
         "growth": {
             "SQLite": {
-                "1000": {"call": {"cost": 100.0}, "prune": {"seconds": 1.5, "peak": 80.4}},
-                "100000": {"call": {"cost": 120.0}, "prune": {"over": 240}},
+                "1000": {
+                    "call": {"cost": 100.0},
+                    "prune": {"seconds": 1.5, "peak": 80.4},
+                    "plans": ["SEARCH wepay_token USING INDEX", "SCAN wepay_token"],
+                },
+                "100000": {
+                    "call": {"cost": 120.0},
+                    "prune": {"seconds": 15.0, "peak": 81.0},
+                    "plans": ["SEARCH wepay_token USING INDEX"],
+                },
             }
         }
     }
@@ -60,7 +71,70 @@ def test_growth_is_shown_relative_to_the_smallest() -> None:
         ["rows", "1,000", "100,000"],
         [
             ["call", "100 µs (1.00)", "120 µs (1.20)"],
-            ["prune", "1.5 s", "over 240 s"],
-            ["prune, peak memory", "80 MiB", "-"],
+            ["prune", "1.5 s (1500 µs a row)", "15.0 s (150 µs a row)"],
+            ["prune, peak memory", "80 MiB", "81 MiB"],
+            ["statements that scan the table", "1 of 2", "0 of 1"],
         ],
+    )
+
+
+def _samples(bytes_per_request: float, minutes: int = 10) -> list[dict[str, float]]:
+    """A soak with 10 000 requests a minute, whose first minute fills caches."""
+    later = [
+        {"seconds": 60 * m, "MiB": 150 + m * bytes_per_request / 2**20 * 1e4, "served": m * 1e4}
+        for m in range(1, minutes + 1)
+    ]
+    return [{"seconds": 0, "MiB": 120.0, "served": 0}, *later]
+
+
+@pytest.mark.parametrize(("left_behind", "flat"), [(0, True), (-5, True), (8, True), (64, False)])
+def test_memory_is_flat_where_requests_leave_nothing_behind(left_behind: float, flat: bool) -> None:
+    """A leak of one small object by request is found, and the first minute's growth is none."""
+    verdict = soak.judge(_samples(left_behind))
+
+    assert verdict["flat"] is flat
+    assert verdict["bytes per request"] == pytest.approx(left_behind)
+
+
+def test_a_short_soak_tells_nothing() -> None:
+    """Two samples after the warm-up make no line to judge by."""
+    assert soak.judge(_samples(64, minutes=2)) == {"bytes per request": None, "flat": None}
+
+
+def test_topics_measured_apart_say_so() -> None:
+    """What an earlier run on another version measured is not passed off as this one's."""
+    facts = {"machine": "2 cores", "system": "Linux", "packages": {"Flask": "3.1.3"}}
+    old = facts | {"date": "2026-01-01"}
+    new = facts | {"date": "2026-02-01"}
+
+    apart = report.as_rst({"measured": {"imports": old, "growth": new, "calls": new}})["measured"]
+    together = report.as_rst({"measured": {"growth": new, "calls": new}})["measured"]
+
+    assert apart.splitlines() == [
+        "Measured (imports) on 2026-01-01: 2 cores; Linux; Flask 3.1.3.",
+        "",
+        "Measured (growth, calls) on 2026-02-01: 2 cores; Linux; Flask 3.1.3.",
+    ]
+    assert together == "Measured on 2026-02-01: 2 cores; Linux; Flask 3.1.3.\n"
+
+
+def test_the_machine_is_described_without_its_name() -> None:
+    """Cores, processor, system and versions are told, and nothing of whose machine it is."""
+    facts = machine.facts()
+
+    assert set(facts) == {"machine", "system", "packages"}
+    assert re.fullmatch(r"\d+ cores, [^/]+", facts["machine"])
+    assert re.fullmatch(r"\w+, Python [\d.]+\w*", facts["system"])
+    assert all(re.fullmatch(r"[\w.+]+", number) for number in facts["packages"].values())
+
+
+def test_statements_become_a_script_of_pgbench() -> None:
+    """Parameters become variables or values, each once, and a per cent sign itself."""
+    sql = "UPDATE t SET a = %(a_1)s::INTERVAL, b = %(b)s WHERE %(owner_1)s = owner AND 7 %% 2 = 1"
+
+    script = capacity.script([(sql, {"a_1": timedelta(seconds=60), "b": "it's", "owner_1": "1"})])
+
+    assert script == (
+        "UPDATE t SET a = '60.0 seconds'::INTERVAL, b = 'it''s'"
+        " WHERE :owner = owner AND 7 % 2 = 1;\n"
     )

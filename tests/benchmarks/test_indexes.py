@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from benchmarks.statements import Statement, on_tokens, plan, scans, sent
 from flask_wepay import WePay
 from flask_wepay.pytest_plugin import Connect, DeliverIPN
 from flask_wepay.sandbox import Sandbox
@@ -23,61 +24,44 @@ def statements(
     wepay_sandbox: Sandbox,
     wepay_connect: Connect,
     wepay_ipn: DeliverIPN,
-) -> tuple[sa.Engine, list[tuple[str, Any]]]:
+) -> tuple[sa.Engine, list[Statement]]:
     """Run all that touches the table, and collect its statements."""
     app = make_app(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/app.sqlite")
     wepay: WePay = app.extensions["test"]["wepay"]
     with app.app_context():
         engine = app.extensions["test"]["db"].engine
-    collected: list[tuple[str, Any]] = []
-
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if "wepay_token" in statement:
-            collected.append((statement, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", note)
     browser = app.test_client()
     browser.get("/as/alice")
-    wepay_connect(browser)
-    user_id = next(iter(wepay_sandbox.world.tokens.values())).user_id
-    wepay_connect(browser, login="/wepay/login?force=1")
-    wepay_ipn(browser, user_id)
-    wepay_sandbox.revoke(user_id)
-    wepay_ipn(browser, user_id)
-    wepay_connect(browser)
-    with app.app_context():
-        wepay.client_for("alice").disconnect()
-    sa.event.remove(engine, "before_cursor_execute", note)
-    return engine, collected
+    with sent(engine) as statements:
+        wepay_connect(browser)
+        user_id = next(iter(wepay_sandbox.world.tokens.values())).user_id
+        wepay_connect(browser, login="/wepay/login?force=1")
+        wepay_ipn(browser, user_id)
+        wepay_sandbox.revoke(user_id)
+        wepay_ipn(browser, user_id)
+        wepay_connect(browser)
+        with app.app_context():
+            wepay.client_for("alice").disconnect()
+    return engine, on_tokens(statements)
 
 
-def test_statements_use_an_index(
-    statements: tuple[sa.Engine, list[tuple[str, Any]]],
-) -> None:
+def test_statements_use_an_index(statements: tuple[sa.Engine, list[Statement]]) -> None:
     """Login, callback, call, IPN and disconnect search the table by an index, never scan it."""
     engine, collected = statements
 
     with engine.connect() as connection:
-        plans = {
-            statement: " ".join(
-                row.detail
-                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            )
-            for statement, parameters in collected
-        }
+        plans = {statement[0]: plan(connection, statement) for statement in collected}
 
     searched = [plan for plan in plans.values() if "SEARCH wepay_token USING" in plan]
     assert len(searched) >= 8
-    assert [statement for statement, plan in plans.items() if "SCAN wepay_token" in plan] == []
+    assert [statement for statement, plan in plans.items() if scans(plan)] == []
 
 
-def test_a_scan_would_be_seen(statements: tuple[sa.Engine, list[tuple[str, Any]]]) -> None:
+def test_a_scan_would_be_seen(statements: tuple[sa.Engine, list[Statement]]) -> None:
     """A query by a column without an index is a scan to the test above."""
     engine, _ = statements
 
     with engine.connect() as connection:
-        plan = connection.exec_driver_sql(
-            "EXPLAIN QUERY PLAN SELECT id FROM wepay_token WHERE reason = 'x'"
-        ).one()
+        how = plan(connection, ("SELECT id FROM wepay_token WHERE reason = 'x'", ()))
 
-    assert "SCAN wepay_token" in plan.detail
+    assert scans(how)
