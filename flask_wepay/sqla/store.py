@@ -137,12 +137,8 @@ class SQLAlchemyStore:
         # The INSERT comes first: SQLite waits for its lock then, where a transaction
         # that began by reading would fail at once.
         born = connection.execute(
-            table.insert().values(
-                client_id=self._client_id,
-                owner=owner,
-                state_hash=state_hash,
-                created_at=self._database.clock(),
-            )
+            table.insert().values(created_at=self._database.clock()),
+            {"client_id": self._client_id, "owner": owner, "state_hash": state_hash},
         )
         assert born.inserted_primary_key is not None
         granted = connection.execute(self._predecessors, {"owner": owner}).all()
@@ -164,17 +160,20 @@ class SQLAlchemyStore:
 
     def _grant(self, connection: sa.Connection, pending: Pending, token: Token) -> bool:
         table = self._table
-        granted = self._granted_values(pending, token)
-        born = connection.execute(
+        values = self._granted_values(pending, token)
+        # A clock that was set back must not make an older WePay user the owner's.
+        granted_at = self._database.clock(pending.last_granted_at)
+        granted = connection.execute(
             table.update()
             .where(
                 table.c.state_hash == pending.state_hash,
                 table.c.granted_at.is_(None),
                 table.c.revoked_at.is_(None),
             )
-            .values(granted)
+            .values(granted_at=granted_at),
+            values,
         )
-        if born.rowcount == 0:
+        if granted.rowcount == 0:
             row = connection.execute(
                 sa.select(table.c.granted_at).where(table.c.state_hash == pending.state_hash)
             ).one_or_none()
@@ -183,13 +182,13 @@ class SQLAlchemyStore:
                 return row.granted_at is not None
             # Somebody has pruned it.
             connection.execute(
-                table.insert().values(
-                    client_id=self._client_id,
-                    owner=pending.owner,
-                    state_hash=pending.state_hash,
-                    created_at=self._database.clock(),
-                    **granted,
-                )
+                table.insert().values(granted_at=granted_at, created_at=self._database.clock()),
+                {
+                    "client_id": self._client_id,
+                    "owner": pending.owner,
+                    "state_hash": pending.state_hash,
+                    **values,
+                },
             )
         if pending.predecessors:
             # The exchanges of these were answered before this one was sent.
@@ -209,8 +208,6 @@ class SQLAlchemyStore:
             ),
             "token_type": token.token_type,
             "expires_at": token.expires_at,
-            # A clock that was set back must not make an older WePay user the owner's.
-            "granted_at": self._database.clock(pending.last_granted_at),
         }
 
     def abandon(self, pending: Pending) -> None:
