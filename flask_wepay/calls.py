@@ -291,12 +291,7 @@ class Caller:
         self, code: Secret, redirect_uri: str, callback_uri: str | None, deadline: Deadline
     ) -> Token:
         return Token.from_mapping(
-            self._client.fetch_access_token(
-                redirect_uri=redirect_uri,
-                code=code.value,
-                callback_uri=callback_uri,
-                timeout=deadline.remaining(),
-            )
+            self._client.exchange(code.value, redirect_uri, callback_uri, deadline.remaining())
         )
 
 

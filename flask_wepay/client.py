@@ -99,7 +99,7 @@ class WePayClient:
         :raises StoreUnavailable: if our database does not answer; nothing was sent.
         """
         headers = {
-            "Api-Version": api_version or self._state.settings.api_version,
+            "Api-Version": api_version,
             "WePay-Risk-Token": risk_token,
             "Client-IP": client_ip,
         }
@@ -166,7 +166,7 @@ def _deadline(state: State, timeout: Any, wait: Any) -> Deadline:
     for name, seconds in ("timeout", timeout), ("wait", wait):
         if seconds is not None and (not isinstance(seconds, int | float) or seconds < 0):
             raise InvalidCall(f"'{name}' is {seconds!r}: give seconds, such as 20.")
-    return Deadline(state.settings.timeout if timeout is None else timeout, wait)
+    return Deadline(state.settings.timeout if timeout is None else timeout, wait or 0.0)
 
 
 def find(state: State, owner: str | None) -> Found:
@@ -217,11 +217,13 @@ def send_batch(
     """
     members = [(owner, Call.of(call, parameters, {})) for owner, call, parameters in calls]
     _check_application(state, members)
+    # Who connects another WePay user between two requests did not mean this batch.
+    found = {owner: find(state, owner) for owner in dict(members)}
     results: list[Any] = []
     for start in range(0, len(members), LARGEST_BATCH):
         chunk = members[start : start + LARGEST_BATCH]
         try:
-            results += _send_chunk(state, chunk, _deadline(state, timeout, wait))
+            results += _send_chunk(state, chunk, found, _deadline(state, timeout, wait))
         except WePayError as error:
             # What earlier requests brought must not be lost.
             if not results:
@@ -240,9 +242,14 @@ def _check_application(state: State, members: Sequence[Member]) -> None:
         raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
 
 
-def _send_chunk(state: State, members: Sequence[Member], deadline: Deadline) -> list[Any]:
+def _send_chunk(
+    state: State,
+    members: Sequence[Member],
+    found: Mapping[str | None, Found],
+    deadline: Deadline,
+) -> list[Any]:
     """Send one request, and again those members whose token turned out to be dead."""
-    successions = {owner: Succession(state, owner, find(state, owner)) for owner, _ in members}
+    successions = {owner: Succession(state, owner, found[owner]) for owner in dict(members)}
     results: dict[int, Any] = {}
     answered = False
     while sent := _choose(members, successions, results):

@@ -95,15 +95,18 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
     """
     if owner is None or login_state is None or code is None:
         raise StateMismatch("The callback has no usable code and state, or nobody is logged in.")
+    progress = state.store.progress(owner, login_state)
+    if progress is not None:
+        return progress
     if next_of(state, owner, login_state) is None:
-        return _progress(state, owner, login_state)
+        raise StateMismatch("This is not a login that this browser began within the last hour.")
     # Over the budget the state is kept, so that a reload finishes the login.
     state.caller.admit_exchange()
     state.store.release()
     try:
         pending = state.store.begin(owner, login_state)
     except StateTaken:
-        return _progress(state, owner, login_state)
+        return "pending"
     key = _key(state, owner)
     # From here on the row answers for this state.
     logins.forget(session, login_state, key)
@@ -145,13 +148,6 @@ def _exchange(state: State, pending: Pending, code: Secret, redirect_uri: str) -
             "You were disconnected while WePay was being asked, so nothing was stored."
         ) from None
     return token
-
-
-def _progress(state: State, owner: str, login_state: Secret) -> str:
-    progress = state.store.progress(owner, login_state)
-    if progress is None:
-        raise StateMismatch("This is not a login that this browser began within the last hour.")
-    return progress
 
 
 def _key(state: State, owner: str) -> logins.LoginKey:

@@ -79,7 +79,14 @@ def signed(settings: Settings, route: Callable[[], str], origin: Origin) -> str 
         return None
     if settings.environment != "sandbox" and is_local(urlsplit(base).hostname or ""):
         return None
-    check_callback_uri(base, settings.environment, "WEPAY_CALLBACK_URI")
+    try:
+        check_callback_uri(base, settings.environment, "WEPAY_CALLBACK_URI")
+    except ConfigurationError as error:
+        # The setting itself was checked when the application started.
+        raise ConfigurationError(
+            f"{error} It is not set, and Flask sees the address of IPNs as {base!r}: behind a"
+            " proxy, did you forget ProxyFix, and outside of a request 'PREFERRED_URL_SCHEME'?"
+        ) from None
     signature = _serializer(settings).dumps(
         [settings.client_id, origin.row_id, origin.state_hash[:16]]
     )

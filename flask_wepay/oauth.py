@@ -145,8 +145,8 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         self._update_token(token)
 
     def create_authorization_url(
-        self, redirect_uri: str | None = None, state: str | None = None, **kwargs: Any
-    ) -> dict[str, str | None]:
+        self, redirect_uri: str, *, state: str, **kwargs: Any
+    ) -> dict[str, str]:
         """Return the address of the authorize page, with the documented arguments only.
 
         Of further arguments user_name, user_email and user_country are for WePay's form.
@@ -159,6 +159,17 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
             **{name: kwargs[name] for name in PREFILL if kwargs.get(name) is not None},
         }
         return {"url": f"{self.authorize_url}?{urlencode(arguments)}", "state": state}
+
+    def exchange(
+        self, code: str, redirect_uri: str, callback_uri: str | None, timeout: float
+    ) -> dict[str, Any]:
+        """Exchange a code for a token, within `timeout` seconds; the callback's own work."""
+        with self._get_oauth_client() as session:
+            session.redirect_uri = redirect_uri
+            token: dict[str, Any] = session.fetch_token(
+                self.access_token_url, code=code, callback_uri=callback_uri, timeout=timeout
+            )
+            return token
 
     def request(
         self, method: str, url: str, token: Token | Mapping[str, Any] | None = None, **kwargs: Any
@@ -177,10 +188,15 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         # Raised out here, where nothing leads to the frames that saw the token.
         raise failure
 
-    def _send(self, method: str, call: str, **kwargs: Any) -> requests.Response:
+    def _send(
+        self, method: str, call: str, headers: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> requests.Response:
+        api_version = self.client_kwargs["settings"].api_version
+        if api_version is not None:
+            headers = {"Api-Version": api_version, **(headers or {})}
         with self._get_oauth_client() as session:
             response: requests.Response = session.request(
-                method, self.api_base_url + call, withhold_token=True, **kwargs
+                method, self.api_base_url + call, withhold_token=True, headers=headers, **kwargs
             )
             return response
 
@@ -205,6 +221,13 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         :raises ConfigurationError: always.
         """
         raise ConfigurationError("The callback is the extension's own route, 'wepay.callback'.")
+
+    def fetch_access_token(self, **kwargs: Any) -> NoReturn:
+        """Refuse: an exchange past the token table revokes what is in it.
+
+        :raises ConfigurationError: always.
+        """
+        raise ConfigurationError("The exchange is the work of the route 'wepay.callback'.")
 
 
 def _without_request(error: Exception) -> requests.RequestException:

@@ -352,7 +352,7 @@ def _proxies(config: Mapping[str, Any]) -> Mapping[str, str]:
         if re.match("socks[^/]*://", proxy, re.IGNORECASE):
             mistake = f"no deadline would hold over it, so {example}"
             raise _wrong("WEPAY_PROXIES", f"has a SOCKS proxy for {scheme!r}", mistake)
-        if not re.match("(https?://|(?!.*://)).", proxy, re.IGNORECASE):
+        if not re.match("https?://.", proxy, re.IGNORECASE):
             raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {scheme!r}", example)
     return dict(proxies)
 

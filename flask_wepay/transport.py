@@ -143,8 +143,8 @@ class _Watched(HTTPConnection):
             self.connect()
         if not self._connecting:
             attempt = _attempt.get()
-            attempt.sent = True
             self.sock.settimeout(_remaining(attempt.ends))
+            attempt.sent = True
         super().send(data)
 
 

@@ -85,9 +85,7 @@ def callback() -> ResponseReturnValue:
     if progress == "pending":
         page = render_template("wepay/finishing.html", reload_seconds=RELOAD_SECONDS)
         return page, 202, {"Refresh": str(RELOAD_SECONDS)}
-    raise AuthorizationError(
-        "This login could not be confirmed: it may or may not have reached WePay. Connect again."
-    )
+    raise AuthorizationError("It may or may not have reached WePay. Connect again to be sure.")
 
 
 @blueprint.route("/ipn", methods=["POST"], provide_automatic_options=False)

@@ -277,7 +277,7 @@ def test_disconnected_during_the_exchange(
 
     first.join()
     assert answers[0].status_code == 409
-    assert NOT_CONFIRMED in answers[0].text
+    assert "You were disconnected while WePay was being asked" in answers[0].text
     assert [(row.reason, row.token) for row in rows()] == [("disconnected", None)]
 
 
@@ -299,6 +299,26 @@ def test_over_the_budget(make_app: MakeApp, wepay_sandbox: Sandbox) -> None:
     with time_machine.travel(timedelta(seconds=int(answer.headers["Retry-After"]))):
         assert client.get(back).location == "/there"
     assert wepay_sandbox.count("oauth2/token") == 2
+
+
+def test_waiting_spends_no_budget(
+    make_app: MakeApp, wepay_sandbox: Sandbox, requests_mock: Mocker
+) -> None:
+    """The page that waits for another worker's exchange leaves the budget to other logins."""
+    app = make_app(WEPAY_THROTTLE="6 per 10 seconds")
+    waiting, another = app.test_client(), app.test_client()
+    waiting.get("/as/alice")
+    another.get("/as/bob")
+    back = come_back(waiting, wepay_sandbox)
+    with_the_state = copy_of(waiting)
+    die_during_exchange(waiting, back, requests_mock)
+    requests_mock.stop()
+
+    statuses = [with_the_state.get(back).status_code for _ in range(5)]
+    answer = another.get(come_back(another, wepay_sandbox))
+
+    assert statuses == [202] * 5
+    assert answer.location == "/there"
 
 
 def test_database_away(

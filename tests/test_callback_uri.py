@@ -171,7 +171,7 @@ def test_production_wants_https(make_app: MakeApp, base_url: str) -> None:
     """In production an address without https, or with a port, is an error that says so."""
     app = make_app(**PRODUCTION)
 
-    with pytest.raises(ConfigurationError, match="'WEPAY_CALLBACK_URI'"):
+    with pytest.raises(ConfigurationError, match=r"'WEPAY_CALLBACK_URI'.*forget ProxyFix"):
         ipn_url(app, base_url)
 
 

@@ -30,7 +30,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.pool import StaticPool
 
 from flask_wepay import WePay, current_wepay
-from flask_wepay.errors import ConfigurationError
+from flask_wepay.errors import ConfigurationError, StoreUnavailable
 from flask_wepay.pytest_plugin import Connect
 from flask_wepay.sandbox import Sandbox
 from flask_wepay.sqla import WePayTokenMixin
@@ -253,6 +253,15 @@ def test_no_database(bare: Flask) -> None:
 
     with bare.app_context(), pytest.raises(ConfigurationError, match=r"db\.init_app\(app\)"):
         bool(wepay.client_for("alice").authorized)
+
+
+def test_session_without_an_engine(bare: Flask) -> None:
+    """A session that is bound to nothing is told of as any other database that can't be used."""
+    model = type("WePayToken", (WePayTokenMixin, declarative()), {})
+    wepay = WePay(bare, token_model=model, session=sessionmaker())
+
+    with bare.app_context(), pytest.raises(StoreUnavailable, match="UnboundExecutionError"):
+        wepay.client_for("alice").call("user")
 
 
 # Migrations

@@ -144,6 +144,18 @@ def test_given_token(app: Flask, wepay: WePay, wepay_sandbox: Any) -> None:
         assert bearer_of(wepay_sandbox) == "STAGE_given"
 
 
+def test_api_version(make_app: MakeApp, wepay_sandbox: Any) -> None:
+    """WEPAY_API_VERSION goes with every call, and gives way to the one that a call names."""
+    app = make_app(WEPAY_API_VERSION="2019-04-03")
+    client, token = app.extensions["wepay"].oauth.wepay, {"access_token": "STAGE_ca8f2d"}
+    with app.test_request_context():
+        client.post("user", token=token, json={})
+        client.post("user", token=token, json={}, headers={"Api-Version": "2018-06-01"})
+
+    versions = [exchange.headers["api-version"] for exchange in wepay_sandbox.log]
+    assert versions == ["2019-04-03", "2018-06-01"]
+
+
 @pytest.mark.parametrize("token", [{"access_token": "a\r\nb"}, {"access_token": 5}, {"a": "b"}])
 def test_given_nonsense(app: Flask, wepay: WePay, wepay_sandbox: Any, token: Any) -> None:
     """What could not stand in a header is not sent."""
@@ -567,3 +579,5 @@ def test_own_login_is_refused(app: Flask, wepay: WePay) -> None:
             wepay.oauth.wepay.authorize_redirect("http://localhost/")
         with pytest.raises(ConfigurationError, match=r"wepay\.callback"):
             wepay.oauth.wepay.authorize_access_token()
+        with pytest.raises(ConfigurationError, match=r"wepay\.callback"):
+            wepay.oauth.wepay.fetch_access_token(code="a code")

@@ -307,6 +307,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             {"https": None},
             {"https": ""},
             {"https": "http://"},
+            {"https": "proxy.example:3128"},
+            {"https": "squid:3128"},
+            {"https": "user:hidden@proxy:3128"},
             {"HTTPS": "http://proxy.example"},
             {"wepayapi.com": "http://proxy.example"},
             {"no_proxy": "example.com"},
@@ -494,7 +497,7 @@ RIGHT: list[tuple[dict[str, Any], str, Any]] = [
         for proxies in (
             {},
             {"https": "http://user:password@proxy.example:3128"},
-            {"http": "proxy.example:3128", "all": "HTTPS://socks.example"},
+            {"http": "http://squid:3128", "all": "HTTPS://socks.example"},
             {"https://wepayapi.com": "http://proxy.example:3128"},
         )
     ),

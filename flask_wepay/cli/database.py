@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError, StoreUnavailable, TokenUnreadable
+from ..errors import ConfigurationError, StoreUnavailable
 from ..state import State
 from ..store import HookStore
 from .migrations import migration_findings
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["database_findings"]
 
-#: How many rows are opened, so that a large table does not take long.
+#: How many tokens are opened, so that a large table does not take long.
 SAMPLE = 100
 
 
@@ -56,13 +55,7 @@ def _table(state: State, table: Maintenance) -> Iterator[Finding]:
 
 
 def _tokens(table: Maintenance) -> Iterator[Finding]:
-    unreadable = 0
-    for row in islice(table.rows(SAMPLE), SAMPLE):
-        try:
-            if row.token is not None:
-                table.authorization(row).open()
-        except TokenUnreadable:
-            unreadable += 1
+    unreadable, tried = table.unreadable(SAMPLE)
     if unreadable:
-        text = f"no key opens {unreadable} of the oldest {SAMPLE} rows: is an old key missing?"
+        text = f"no key opens {unreadable} of the newest {tried}: is an old key missing?"
         yield Finding("tokens", FAIL, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import current_app
@@ -20,6 +20,7 @@ from ..notifications import Origin
 from ..state import State
 from ..store import MERCHANT
 from ..throttle import storage_of
+from ..tokens import Token
 from .database import database_findings
 from .output import FAIL, NOTE, OK, WARN, Finding, address_of_ipns, in_production
 
@@ -46,20 +47,30 @@ def findings_of(state: State) -> Iterator[Finding]:
 
 
 def _wepay(state: State) -> Iterator[Finding]:
-    """Ask ``/app``, which needs no token: https://developer.wepay.com/api/api-calls/app."""
-    settings = state.settings
+    """Try the credentials: https://developer.wepay.com/api/api-calls/app needs no token."""
+    settings, secret = state.settings, state.settings.client_secret.value
+    application: dict[str, Any] | None = None
     try:
-        answer = _ask(state)
+        if settings.access_token is not None:
+            _ask(state, "user", {}, state.store.find(MERCHANT).candidates[0].open())
+        if secret:
+            identity = {"client_id": settings.client_id, "client_secret": secret}
+            application = _ask(state, "app", identity)
     except WePayError as error:
         yield Finding(_blamed(error), FAIL, str(error))
         return
     yield Finding("WePay", OK, f"{settings.environment}: {settings.api_url} answers")
-    if not settings.client_secret.value:
+    if settings.access_token is not None:
         yield Finding("credentials", OK, "WePay takes the token in 'WEPAY_ACCESS_TOKEN'.")
-        return
+    if application is not None:
+        yield from _application(state, application)
+
+
+def _application(state: State, answer: Mapping[str, Any]) -> Iterator[Finding]:
+    settings = state.settings
     is_active = answer.get("state") == "active"
-    application = f"application {settings.client_id} is {answer.get('state')}"
-    yield Finding("credentials", OK if is_active else FAIL, application)
+    text = f"application {settings.client_id} is {answer.get('state')}"
+    yield Finding("credentials", OK if is_active else FAIL, text)
     if settings.api_version is not None:
         yield Finding("API version", OK, settings.api_version)
     elif answer.get("api_version") == API_VERSION:
@@ -69,17 +80,10 @@ def _wepay(state: State) -> Iterator[Finding]:
         yield Finding("API version", NOTE, f"{text} 'WEPAY_API_VERSION' to {API_VERSION}")
 
 
-def _ask(state: State) -> dict[str, Any]:
-    settings = state.settings
-    parameters: dict[str, Any] = {}
-    name, token = "user", None
-    if settings.client_secret.value:
-        name = "app"
-        parameters["client_id"] = settings.client_id
-        parameters["client_secret"] = settings.client_secret.value
-    else:
-        token = state.store.find(MERCHANT).candidates[0].open()
-    call = Call.of(name, parameters, {"Api-Version": settings.api_version})
+def _ask(
+    state: State, name: str, parameters: Mapping[str, Any], token: Token | None = None
+) -> dict[str, Any]:
+    call = Call.of(name, parameters, {})
     answer = state.caller.send(call, token, Deadline(PATIENCE))
     if isinstance(answer, APIError):
         raise answer
@@ -119,7 +123,9 @@ def _callback_uri(state: State) -> Finding:
         return Finding(name, in_production(state), text)
     try:
         uri = address_of_ipns(state, Origin())
-    except ConfigurationError:
+    except ConfigurationError as error:
+        if current_app.config["SERVER_NAME"] or state.settings.redirect_uri:
+            return Finding(name, FAIL, str(error))
         return Finding(name, NOTE, "as each request has it")
     if uri is None:
         text = "none: this site is on localhost, or its address is too long to be signed"

@@ -169,7 +169,8 @@ class Database:
             return retrying(attempt)
 
     def _engine(self) -> sa.Engine:
-        return self._session().get_bind(mapper=self._model).engine
+        with _translated():
+            return self._session().get_bind(mapper=self._model).engine
 
     def _connection(self, session: Session) -> sa.Connection:
         return session.connection(bind_arguments={"mapper": self._model})

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from ..encryption import Keyring, Unreadable
+from ..errors import TokenUnreadable
 from ..store import LOGIN_LIFETIME, Authorization
 from .database import Database
 from .model import authorization_of, columns_of
@@ -68,6 +69,25 @@ class Maintenance:
         """
         for page in self._pages(limit, also=[self._current_user_id()]):
             yield from page
+
+    def unreadable(self, sample: int) -> tuple[int, int]:
+        """Open the newest stored tokens; return how many no key opens, and how many were tried."""
+        table = self._table
+        query = (
+            sa.select(*columns_of(table))
+            .where(table.c.client_id == self._client_id, table.c.token.is_not(None))
+            .order_by(table.c.id.desc())
+            .limit(sample)
+        )
+        rows = self._database.read(query)
+        return sum(not self._is_readable(row) for row in rows), len(rows)
+
+    def _is_readable(self, row: sa.Row[Any]) -> bool:
+        try:
+            self.authorization(row).open()
+        except TokenUnreadable:
+            return False
+        return True
 
     def authorization(self, row: sa.Row[Any]) -> Authorization:
         """Return the authorization of a row that has a token."""

@@ -313,6 +313,15 @@ def test_callback_uri(
     assert look(make_app(**config), "callback URI") == [expected]
 
 
+def test_derived_callback_uri(look: Any, make_app: Any) -> None:
+    """An address that Flask derives wrongly is found out, with the likely mistake."""
+    config = {**PRODUCTION, "WEPAY_REDIRECT_URI": None, "TRUSTED_HOSTS": ["shop.example"]}
+
+    [(status, text)] = look(make_app(**config, SERVER_NAME="shop.example"), "callback URI")
+
+    assert (status, "PREFERRED_URL_SCHEME" in text) == ("fail", True)
+
+
 # The store
 
 
@@ -394,9 +403,9 @@ def test_unreadable(look: Any, make_app: Any, connect: Any, tmp_path: Path) -> N
     with old.app_context():
         old.extensions["wepay"].store.disconnect("bob")
 
-    [(status, text)] = look(make_app(**config, SECRET_KEY="another secret key"), "tokens")
+    found = look(make_app(**config, SECRET_KEY="another secret key"), "tokens")
 
-    assert (status, text.startswith("no key opens 1 of ")) == ("fail", True)
+    assert found == [("fail", "no key opens 1 of the newest 1: is an old key missing?")]
 
 
 def test_stores(look: Any, without_table: Mapping[str, tuple[Flask, str]]) -> None:
@@ -425,6 +434,19 @@ def test_merchant(run: Run, make_app: Any, wepay_sandbox: Sandbox) -> None:
     found = {f["name"]: f["status"] for f in json.loads(well.stdout)["checks"]}
     assert found["credentials"] == "ok"
     assert not {"redirect URI", "owner", "API version"} & set(found)
+
+
+def test_merchant_with_a_secret(run: Run, make_app: Any, wepay_sandbox: Sandbox) -> None:
+    """Whoever has an application, too, has both tried: it may be fine, and the token not."""
+    good = make_app(WePay(), WEPAY_ACCESS_TOKEN=wepay_sandbox.issue_token())
+    bad = make_app(WePay(), WEPAY_ACCESS_TOKEN="STAGE_of-nobody")
+
+    well, refused = (run("check", "--json", app=app) for app in (good, bad))
+
+    found = [json.loads(result.stdout)["checks"] for result in (well, refused)]
+    assert [f["status"] for f in found[0] if f["name"] == "credentials"] == ["ok", "ok"]
+    assert [f["status"] for f in found[1] if f["name"] == "credentials"] == ["fail"]
+    assert (well.exit_code, refused.exit_code) == (0, 1)
 
 
 # The rest

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from authorizations import overlapping_logins
-from flask import Flask
+from flask import Flask, current_app
 from flask.testing import FlaskClient
 from servers import Connection, answer, answering
 from sqlalchemy import event
@@ -111,6 +111,15 @@ def test_what_a_batch_sends(serve: Any, client_at: Any) -> None:
     }
 
 
+def test_the_api_version_of_a_batch(serve: Any, client_at: Any) -> None:
+    """WEPAY_API_VERSION is that of a batch, too."""
+    server = serve(echo_members)
+
+    client_at(server.url, WEPAY_API_VERSION="2019-04-03").batch([("user", {})])
+
+    assert server.requests[0].headers["api-version"] == "2019-04-03"
+
+
 @pytest.mark.parametrize(
     ("number", "sizes"), [(0, []), (1, [1]), (50, [50]), (51, [50, 1]), (120, [50, 50, 20])]
 )
@@ -122,6 +131,32 @@ def test_chunks_of_fifty(serve: Any, client_at: Any, number: int, sizes: list[in
 
     assert [result["n"] for result in results] == list(range(number))
     assert [len(request.json["calls"]) for request in server.requests] == sizes
+
+
+def test_all_requests_of_a_batch_are_one_users(serve: Any, client_at: Any) -> None:
+    """Who connects as another WePay user between two requests did not mean this batch."""
+    tokens = {"alice": "STAGE_u"}
+
+    def connect_another(connection: Connection) -> None:
+        while (request := connection.read()) is not None:
+            tokens["alice"] = "STAGE_v"
+            calls = [
+                {**call, "response": {"by": call["authorization"]}}
+                for call in request.json["calls"]
+            ]
+            connection.send(answer({"calls": calls}))
+
+    client = client_at(serve(connect_another).url)
+    current_app.extensions["wepay"].hooks.token_getter = lambda owner: {
+        "access_token": tokens[owner],
+        "user_id": 1 if tokens[owner] == "STAGE_u" else 2,
+        "token_type": "BEARER",
+    }
+
+    results = client.batch([("user", {})] * 120)
+
+    assert [result["by"] for result in results] == ["STAGE_u"] * 120
+    assert client.token.access_token == "STAGE_v"
 
 
 def test_a_failed_member_is_in_its_place(alice: WePayClient, wepay_sandbox: Any) -> None:

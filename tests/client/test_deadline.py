@@ -15,7 +15,7 @@ import pytest
 from authorizations import overlapping_logins
 from servers import Connection, Handle, RawServer, answer, answering, echo, server_context
 
-from flask_wepay import WePay, WePayClient
+from flask_wepay import WePay, WePayClient, transport
 from flask_wepay.errors import ConnectionFailed, OutcomeUnknown, WePayError
 
 #: Seconds that a call is given here, and within which it must have ended on a busy machine.
@@ -136,6 +136,21 @@ def test_a_proxy_that_drips(serve: Any, client_at: Any) -> None:
 
     with within(LIMIT), pytest.raises(ConnectionFailed):
         client.call("checkout/create")
+
+
+def test_connecting_takes_all_the_time(serve: Any) -> None:
+    """Where the time is up once there is a connection, nothing is sent, and that is known."""
+    server = serve(echo)
+    connection = transport._Watched("127.0.0.1", server.port)
+    connection.connect()
+
+    with transport.watched() as attempt:
+        attempt.ends = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connection.send(b"POST /v2/checkout/create HTTP/1.1\r\n")
+
+    connection.close()
+    assert not attempt.sent
 
 
 @pytest.mark.parametrize("secure", [False, True])

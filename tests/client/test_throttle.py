@@ -105,6 +105,15 @@ def test_waiting_too_long_for_ones_turn(client_of: Any, clock: time_machine.Trav
     assert time.time() == started
 
 
+def test_waiting_for_nothing(client_of: Any, clock: time_machine.Traveller) -> None:
+    """wait=None is no waiting, over the budget too."""
+    client = client_of(echo, WEPAY_THROTTLE="1 per 10 seconds")
+    client.call("user", wait=None)
+
+    with pytest.raises(Throttled):
+        client.call("user", wait=None)
+
+
 def test_a_repeated_look_up_counts_each_time(client_of: Any, clock: time_machine.Traveller) -> None:
     """Every request counts, those of retries too."""
     client = client_of(Connection.reset, WEPAY_THROTTLE="2 per 10 seconds")
