@@ -78,7 +78,7 @@ def _literal(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, timedelta):
-        return f"'{value.total_seconds()} seconds'"
+        return f"INTERVAL '{value.total_seconds()} seconds'"
     if isinstance(value, int):
         return str(value)
     quoted = str(value).replace("'", "''")
@@ -95,10 +95,12 @@ def _pgbench(directory: Path, url: sa.URL, script: str, seconds: int) -> float:
             *("--host", url.query["host"], "--username", "postgres", "--file", path),
             url.database,
         ],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
+    if done.returncode:
+        raise RuntimeError(f"pgbench: {done.stderr[-500:]}")
     if failed := re.search(r"number of failed transactions: ([1-9]\d*)", done.stdout):
         raise RuntimeError(f"pgbench: {failed[0]}: {done.stderr[-500:]}")
     return float(re.search(r"tps = ([0-9.]+)", done.stdout)[1])

@@ -138,7 +138,7 @@ def _soak(figures: dict[str, Any]) -> Table:
     verdicts = {True: "flat", False: "not flat", None: "too short a run to tell"}
     verdict = verdicts[figures["flat"]]
     if left_behind is not None:
-        verdict += f" ({left_behind:+.1f} bytes a request after the first minute)"
+        verdict += f" ({left_behind:+.1f} bytes a request in the second half)"
     errors = f"{figures['errors']} errors in {figures['requests']:,} requests"
     title = f"Memory of two workers ({figures['kind']}): {verdict}, {errors}"
     return title, ["minute", "MiB", "requests so far"], rows

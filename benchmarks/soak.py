@@ -13,8 +13,6 @@ from .site import Site, errors_of
 KIND = "gthread"
 #: Seconds between two samples.
 EVERY = 60.0
-#: Seconds after which caches and pools are expected to have their size.
-WARM_UP = 60.0
 #: Bytes that a request may leave behind: Python has no smaller object, so it is none.
 SMALLEST = 16.0
 
@@ -54,11 +52,12 @@ def _busy(site: Site, until: float) -> tuple[int, int]:
 
 
 def judge(samples: list[dict[str, float]]) -> dict[str, Any]:
-    """Fit a line to the samples after the warm-up, and tell whether it is flat.
+    """Fit a line to the second half of the samples, and tell whether it is flat.
 
-    None stands for a run that was too short to tell.
+    In the first half caches, pools and the allocator's arenas get their size. None stands
+    for a run that was too short to tell.
     """
-    warm = [sample for sample in samples if sample["seconds"] >= WARM_UP]
+    warm = samples[len(samples) // 2 :]
     if len(warm) < 3:
         return {"bytes per request": None, "flat": None}
     line = linear_regression([s["served"] for s in warm], [s["MiB"] for s in warm])

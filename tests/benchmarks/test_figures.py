@@ -97,7 +97,7 @@ def test_memory_is_flat_where_requests_leave_nothing_behind(left_behind: float, 
 
 
 def test_a_short_soak_tells_nothing() -> None:
-    """Two samples after the warm-up make no line to judge by."""
+    """Two samples in the second half make no line to judge by."""
     assert soak.judge(_samples(64, minutes=2)) == {"bytes per request": None, "flat": None}
 
 
@@ -130,11 +130,11 @@ def test_the_machine_is_described_without_its_name() -> None:
 
 def test_statements_become_a_script_of_pgbench() -> None:
     """Parameters become variables or values, each once, and a per cent sign itself."""
-    sql = "UPDATE t SET a = %(a_1)s::INTERVAL, b = %(b)s WHERE %(owner_1)s = owner AND 7 %% 2 = 1"
+    sql = "UPDATE t SET a = a - %(a_1)s, b = %(b)s WHERE %(owner_1)s = owner AND 7 %% 2 = 1"
 
     script = capacity.script([(sql, {"a_1": timedelta(seconds=60), "b": "it's", "owner_1": "1"})])
 
     assert script == (
-        "UPDATE t SET a = '60.0 seconds'::INTERVAL, b = 'it''s'"
+        "UPDATE t SET a = a - INTERVAL '60.0 seconds', b = 'it''s'"
         " WHERE :owner = owner AND 7 % 2 = 1;\n"
     )
