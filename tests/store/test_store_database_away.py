@@ -198,18 +198,24 @@ def test_away_at_a_disconnect(platform: Platform, postgresql_server: PostgreSQL)
 
 @pytest.fixture
 def lost_commit(platform: Platform, monkeypatch: Any) -> Any:
-    """Let the answer to the next commit be lost: it is carried out, and looks like a failure."""
+    """Let the answer to the next commit of a row be lost: it only looks like a failure."""
 
     def lose_next() -> None:
         with platform.app.app_context():
-            dialect = platform.app.extensions["test"]["db"].engine.dialect
-        commit = dialect.do_commit
+            engine = platform.app.extensions["test"]["db"].engine
+        dialect, commit = engine.dialect, engine.dialect.do_commit
+        written: list[str] = []
+
+        def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            written.extend([statement] * statement.startswith(("INSERT", "UPDATE")))
 
         def commit_and_fail(connection: Any) -> None:
             commit(connection)
-            monkeypatch.setattr(dialect, "do_commit", commit)
-            raise dialect.dbapi.OperationalError("server closed the connection unexpectedly")
+            if written:
+                monkeypatch.setattr(dialect, "do_commit", commit)
+                raise dialect.dbapi.OperationalError("server closed the connection unexpectedly")
 
+        sa.event.listen(engine, "before_cursor_execute", note)
         monkeypatch.setattr(dialect, "do_commit", commit_and_fail)
 
     return lose_next
