@@ -127,6 +127,29 @@ def test_double_click(client: FlaskClient, wepay_sandbox: Sandbox, rows: Rows) -
     assert len(rows()) == 1
 
 
+def test_two_callbacks_in_step(
+    app: Flask, client: FlaskClient, wepay_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that both find no row yet, the one whose row comes second waits for the other."""
+    back = come_back(client, wepay_sandbox)
+    second = copy_of(client)
+    with app.app_context():
+        store = app.extensions["wepay"].store
+    release, others = store.release, []
+
+    def let_the_other_go_first() -> None:
+        monkeypatch.setattr(store, "release", release)
+        others.append(second.get(back))
+
+    monkeypatch.setattr(store, "release", let_the_other_go_first)
+    answer = client.get(back)
+
+    assert [other.location for other in others] == ["/there"]
+    assert answer.status_code == 202
+    assert wepay_sandbox.count("oauth2/token") == 1
+    assert client.get(back).location == "/there"
+
+
 @pytest.mark.parametrize("knows", [True, False])
 @pytest.mark.parametrize(("seconds", "status"), [(0, 202), (55, 202), (65, 409), (7200, 409)])
 def test_first_worker_died(
