@@ -233,7 +233,9 @@ def test_candidates_share_one_deadline(serve: Callable[..., RawServer], make_app
     wepay: WePay = app.extensions["test"]["wepay"]
     overlapping_logins(app, "alice", *(f"STAGE_{n}" for n in range(5)))
 
-    with app.app_context(), within(0.5 + LIMIT), pytest.raises(OutcomeUnknown):
+    # On a busy machine the time may be up between two tokens, and nothing sent of the second.
+    ended = (OutcomeUnknown, ConnectionFailed)
+    with app.app_context(), within(0.5 + LIMIT), pytest.raises(ended):
         wepay.client_for("alice").call("checkout/create", timeout=0.5)
 
     assert 2 <= len(server.requests) <= 3
