@@ -28,7 +28,7 @@ demo: $(VENV)/.demo
 	@$(VENV)/bin/python examples/demo.py
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),$(IN_PARALLEL) --cov)
+	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),$(IN_PARALLEL) --cov $(REPORTS))
 
 test-lowest: $(LOWEST_VENV)/.test
 	$(LOWEST_VENV)/bin/python -m pytest $(IN_PARALLEL) --ignore=tests/browser --ignore=tests/packaging \

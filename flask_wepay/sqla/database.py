@@ -108,12 +108,17 @@ class Database:
         What it must come `after` is for a clock that was set back.
         """
         earliest = None if after is None else utc(after) + timedelta(microseconds=1)
-        if self._engine().dialect.name == "postgresql":
+        if self.engine().dialect.name == "postgresql":
             now = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
             return (
                 now if earliest is None else sa.func.greatest(now, sa.literal(earliest, now.type))
             )
         return datetime.now(UTC) if earliest is None else max(datetime.now(UTC), earliest)
+
+    def engine(self) -> sa.Engine:
+        """Return the engine of the token table's database."""
+        with _translated():
+            return self._session().get_bind(mapper=self._model).engine
 
     def release(self) -> None:
         """Give back the connection of the application's session, committing it."""
@@ -153,7 +158,7 @@ class Database:
         again: Callable[[BaseException], bool],
         work: Callable[[sa.Connection], _Result],
     ) -> _Result:
-        engine = self._engine()
+        engine = self.engine()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(again),
             stop=tenacity.stop_after_delay(seconds),
@@ -167,10 +172,6 @@ class Database:
 
         with _translated():
             return retrying(attempt)
-
-    def _engine(self) -> sa.Engine:
-        with _translated():
-            return self._session().get_bind(mapper=self._model).engine
 
     def _connection(self, session: Session) -> sa.Connection:
         return session.connection(bind_arguments={"mapper": self._model})

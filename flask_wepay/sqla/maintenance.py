@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -14,17 +13,15 @@ from ..encryption import Keyring, Unreadable
 from ..errors import TokenUnreadable
 from ..store import LOGIN_LIFETIME, Authorization
 from .database import Database
-from .model import authorization_of, columns_of
+from .inspection import Inspection, inspect
+from .model import authorization_of, columns_of, newest_first
 
-__all__ = ["Inspection", "Maintenance", "RotationProgress"]
+__all__ = ["Maintenance", "RotationProgress"]
 
 #: Rows that are read, or written, at a time.
 PAGE = 500
-#: Milliseconds that Python lets SQLite wait for a lock by itself.
-USUAL_WAIT = 5000
 
 _Result = TypeVar("_Result")
-_TAKES_THE_LOCK = re.compile(r"\bBEGIN\s+(IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE)
 
 
 class RotationProgress(NamedTuple):
@@ -34,17 +31,6 @@ class RotationProgress(NamedTuple):
     rotated: int
     #: Rows that no key opens; they stay as they are.
     unreadable: int
-
-
-class Inspection(NamedTuple):
-    """What the database has of the token table."""
-
-    #: The name of SQLAlchemy's dialect.
-    database: str
-    #: What differs from the model, each as a sentence without its full stop.
-    problems: list[str]
-    #: What SQLite is not set up for, likewise.
-    advice: list[str]
 
 
 class Maintenance:
@@ -165,70 +151,7 @@ class Maintenance:
 
         :raises StoreUnavailable: if the database does not answer.
         """
-        engine = self.look(lambda connection: connection.engine)
-        is_sqlite = engine.dialect.name == "sqlite"
-        return Inspection(
-            engine.dialect.name,
-            self.look(self._problems),
-            list(self._sqlite_advice(engine)) if is_sqlite else [],
-        )
-
-    def _problems(self, connection: sa.Connection) -> list[str]:
-        inspector = sa.inspect(connection)
-        name, schema = self._table.name, self._table.schema
-        if not inspector.has_table(name, schema):
-            return [f"there is no table {name!r}"]
-        present = {column["name"] for column in inspector.get_columns(name, schema)}
-        problems = [
-            f"column {column.name!r} is missing"
-            for column in self._table.columns
-            if column.name not in present
-        ]
-        unique = [i for i in inspector.get_indexes(name, schema) if i["unique"]]
-        constraints = [*unique, *inspector.get_unique_constraints(name, schema)]
-        if ["state_hash"] not in [constraint["column_names"] for constraint in constraints]:
-            problems.append("column 'state_hash' is not unique")
-        return problems
-
-    def _sqlite_advice(self, engine: sa.Engine) -> Iterator[str]:
-        """Look at what several processes need; one in memory belongs to a single one."""
-
-        def pragmas(connection: sa.Connection) -> list[Any]:
-            names = ("database_list", "journal_mode", "busy_timeout")
-            return [connection.exec_driver_sql(f"PRAGMA {name}").all() for name in names]
-
-        databases, [[mode]], [[wait]] = self.look(pragmas)
-        if not any(database.file for database in databases):
-            return
-        if mode != "wal":
-            yield f"SQLite in journal mode {mode!r}: use WAL with more than one process"
-        if wait < USUAL_WAIT:
-            yield f"SQLite waits {wait} ms for a lock: let it wait 30 s with more than one process"
-        if engine.dialect.driver == "pysqlite":
-            yield from self._advice_on_begin(engine)
-
-    def _advice_on_begin(self, engine: sa.Engine) -> Iterator[str]:
-        """Watch how a transaction begins: the driver alone knows what a listener makes of it."""
-        begun: list[str] = []
-
-        def trace(driver: Any, *_: Any) -> None:
-            driver.set_trace_callback(begun.append)
-
-        def observe(connection: sa.Connection) -> tuple[bool, str | None]:
-            driver: Any = connection.connection.driver_connection
-            driver.set_trace_callback(None)
-            return driver.in_transaction, driver.isolation_level
-
-        # This comes before the transaction, whoever listens for its beginning.
-        sa.event.listen(engine.pool, "checkout", trace)
-        try:
-            in_transaction, isolation_level = self.look(observe)
-        finally:
-            sa.event.remove(engine.pool, "checkout", trace)
-        if in_transaction and not any(map(_TAKES_THE_LOCK.search, begun)):
-            yield "SQLite's BEGIN is deferred: use BEGIN IMMEDIATE with more than one process"
-        elif not in_transaction and isolation_level is None:
-            yield "SQLite commits each statement by itself: begin transactions with BEGIN IMMEDIATE"
+        return inspect(self._database)
 
     def _pages(
         self,
@@ -258,7 +181,7 @@ class Maintenance:
                 newest.owner == table.owner,
                 newest.granted_at.is_not(None),
             )
-            .order_by(newest.granted_at.desc(), newest.id.desc())
+            .order_by(*newest_first(newest))
             .limit(1)
             .correlate(self._table)
             .scalar_subquery()

@@ -12,7 +12,7 @@ from ..errors import TokenUnreadable
 from ..store import Authorization
 from ..tokens import Token
 
-__all__ = ["WePayTokenMixin", "authorization_of", "columns_of"]
+__all__ = ["WePayTokenMixin", "authorization_of", "columns_of", "newest_first"]
 
 
 class WePayTokenMixin:
@@ -56,6 +56,11 @@ class WePayTokenMixin:
 def columns_of(table: sa.Table) -> list[sa.Column[Any]]:
     """Return the mixin's columns of a table: the application's own are none of our business."""
     return [column for column in table.c if column.key in vars(WePayTokenMixin)]
+
+
+def newest_first(columns: Any) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return the order in which an owner's grants count, given a table's columns."""
+    return columns.granted_at.desc(), columns.id.desc()
 
 
 def authorization_of(row: sa.Row[Any], keyring: Keyring) -> Authorization:

@@ -29,7 +29,7 @@ from ..store import (
 from ..tokens import Secret, Token
 from .database import Database, utc
 from .maintenance import Maintenance
-from .model import authorization_of, columns_of
+from .model import authorization_of, columns_of, newest_first
 
 __all__ = ["SQLAlchemyStore"]
 
@@ -112,7 +112,7 @@ class SQLAlchemyStore:
                 table.c.granted_at.is_not(None),
                 table.c.revoked_at.is_(None),
             )
-            .order_by(table.c.granted_at.desc(), table.c.id.desc())
+            .order_by(*newest_first(table.c))
             .limit(MOST_LIVING)
         )
         rows = self._database.read(query)
@@ -302,12 +302,7 @@ def _look_up(table: sa.Table, client_id: int) -> sa.Select[Any]:
     An older authorization of another WePay user is never a candidate: the money
     would go to the wrong merchant.
     """
-    mine = (
-        table.c.client_id == client_id,
-        table.c.owner == sa.bindparam("owner"),
-        table.c.granted_at.is_not(None),
-    )
-    order = (table.c.granted_at.desc(), table.c.id.desc())
+    mine, order = _ever_granted(table, client_id), newest_first(table.c)
     newest = sa.select(table.c.id, table.c.user_id).where(*mine).order_by(*order).limit(1)
     newest_row = newest.subquery("newest")
     living = sa.and_(
@@ -325,11 +320,7 @@ def _look_up(table: sa.Table, client_id: int) -> sa.Select[Any]:
 
 def _predecessors(table: sa.Table, client_id: int) -> sa.Select[Any]:
     """Select the owner's living rows of any WePay user, and the newest, dead or alive."""
-    mine = (
-        table.c.client_id == client_id,
-        table.c.owner == sa.bindparam("owner"),
-        table.c.granted_at.is_not(None),
-    )
+    mine = _ever_granted(table, client_id)
     newest = sa.select(sa.func.max(table.c.granted_at)).where(*mine).scalar_subquery()
     columns = (
         table.c.owner,
@@ -339,6 +330,15 @@ def _predecessors(table: sa.Table, client_id: int) -> sa.Select[Any]:
     )
     return sa.select(*columns).where(
         *mine, sa.or_(table.c.revoked_at.is_(None), table.c.granted_at == newest)
+    )
+
+
+def _ever_granted(table: sa.Table, client_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return what is true of an owner's rows but the pending ones; the owner is a parameter."""
+    return (
+        table.c.client_id == client_id,
+        table.c.owner == sa.bindparam("owner"),
+        table.c.granted_at.is_not(None),
     )
 
 

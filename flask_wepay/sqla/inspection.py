@@ -1,0 +1,102 @@
+"""What a database has of the token table, and what SQLite is not set up for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from .database import Database
+
+__all__ = ["Inspection", "inspect"]
+
+#: Milliseconds that Python lets SQLite wait for a lock by itself.
+USUAL_WAIT = 5000
+
+_TAKES_THE_LOCK = re.compile(r"\bBEGIN\s+(IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE)
+
+
+class Inspection(NamedTuple):
+    """What the database has of the token table."""
+
+    #: The name of SQLAlchemy's dialect.
+    database: str
+    #: What differs from the model, each as a sentence without its full stop.
+    problems: list[str]
+    #: What SQLite is not set up for, likewise.
+    advice: list[str]
+
+
+def inspect(database: Database) -> Inspection:
+    """Compare what migrations left behind with the model, and SQLite with what it takes.
+
+    :raises StoreUnavailable: if the database does not answer.
+    """
+    dialect = database.engine().dialect.name
+    return Inspection(
+        dialect,
+        database.look(lambda connection: _problems(database.table, connection)),
+        list(_sqlite_advice(database)) if dialect == "sqlite" else [],
+    )
+
+
+def _problems(table: sa.Table, connection: sa.Connection) -> list[str]:
+    inspector = sa.inspect(connection)
+    name, schema = table.name, table.schema
+    if not inspector.has_table(name, schema):
+        return [f"there is no table {name!r}"]
+    present = {column["name"] for column in inspector.get_columns(name, schema)}
+    problems = [
+        f"column {column.name!r} is missing"
+        for column in table.columns
+        if column.name not in present
+    ]
+    unique = [i for i in inspector.get_indexes(name, schema) if i["unique"]]
+    constraints = [*unique, *inspector.get_unique_constraints(name, schema)]
+    if ["state_hash"] not in [constraint["column_names"] for constraint in constraints]:
+        problems.append("column 'state_hash' is not unique")
+    return problems
+
+
+def _sqlite_advice(database: Database) -> Iterator[str]:
+    """Look at what several processes need; one in memory belongs to a single one."""
+
+    def pragmas(connection: sa.Connection) -> list[Any]:
+        names = ("database_list", "journal_mode", "busy_timeout")
+        return [connection.exec_driver_sql(f"PRAGMA {name}").all() for name in names]
+
+    databases, [[mode]], [[wait]] = database.look(pragmas)
+    if not any(one.file for one in databases):
+        return
+    if mode != "wal":
+        yield f"SQLite in journal mode {mode!r}: use WAL with more than one process"
+    if wait < USUAL_WAIT:
+        yield f"SQLite waits {wait} ms for a lock: let it wait 30 s with more than one process"
+    if database.engine().dialect.driver == "pysqlite":
+        yield from _advice_on_begin(database)
+
+
+def _advice_on_begin(database: Database) -> Iterator[str]:
+    """Watch how a transaction begins: the driver alone knows what a listener makes of it."""
+    pool, begun = database.engine().pool, list[str]()
+
+    def trace(driver: Any, *_: Any) -> None:
+        driver.set_trace_callback(begun.append)
+
+    def observe(connection: sa.Connection) -> tuple[bool, str | None]:
+        driver: Any = connection.connection.driver_connection
+        driver.set_trace_callback(None)
+        return driver.in_transaction, driver.isolation_level
+
+    # This comes before the transaction, whoever listens for its beginning.
+    sa.event.listen(pool, "checkout", trace)
+    try:
+        in_transaction, isolation_level = database.look(observe)
+    finally:
+        sa.event.remove(pool, "checkout", trace)
+    if in_transaction and not any(map(_TAKES_THE_LOCK.search, begun)):
+        yield "SQLite's BEGIN is deferred: use BEGIN IMMEDIATE with more than one process"
+    elif not in_transaction and isolation_level is None:
+        yield "SQLite commits each statement by itself: begin transactions with BEGIN IMMEDIATE"
