@@ -84,9 +84,10 @@ class Database:
     def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
         """Do some reading on a connection of its own.
 
-        The pool may have kept connections from before a restart of the database.
+        The pool may have kept connections from before a restart of the database, and a
+        serializable one may give up a transaction that only reads.
         """
-        return self._apart(READ_SECONDS, _was_cut, work)
+        return self._apart(READ_SECONDS, _was_ended, work)
 
     def write(self, work: Callable[[sa.Connection], _Result]) -> _Result:
         """Do some work in a short transaction of its own, again where that may help."""
@@ -186,13 +187,18 @@ def _holds_connection(session: Session) -> bool:
     return session.in_transaction() and session.is_active
 
 
-def _was_cut(error: BaseException) -> bool:
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+def _was_ended(error: BaseException) -> bool:
+    """Tell whether the database cut the connection, or rolled back in favour of another's work."""
+    if not isinstance(error, DBAPIError):
+        return False
+    # psycopg and psycopg2 each name it their own way; class 40 is a transaction's rollback.
+    sqlstate = getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", None))
+    return error.connection_invalidated or str(sqlstate).startswith("40")
 
 
 def _may_pass(error: BaseException) -> bool:
     """Tell whether a fresh connection, or a little later, may do."""
-    if _was_cut(error):
+    if _was_ended(error):
         return True
     lasting = (IntegrityError, DataError, ProgrammingError)
     return isinstance(error, DBAPIError | PoolTimeout) and not isinstance(error, lasting)
