@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -265,50 +266,53 @@ def test_five_candidates_at_most(
     assert ends == []
 
 
-def test_another_user_that_came_meanwhile(app: Flask, wepay: WePay, wepay_sandbox: Any) -> None:
+@pytest.fixture
+def calling(app: Flask, wepay: WePay, wepay_sandbox: Any) -> Any:
+    """Give what holds a call of alice's at WePay, and lets it go in the end."""
+
+    @contextmanager
+    def hold() -> Iterator[Future[Any]]:
+        def call() -> Any:
+            with app.app_context():
+                return wepay.client_for("alice").call("user")
+
+        with ThreadPoolExecutor(1) as pool, wepay_sandbox.hold("user") as held:
+            answered = pool.submit(call)
+            held.wait()
+            yield answered
+
+    return hold
+
+
+def test_another_user_that_came_meanwhile(
+    app: Flask, wepay: WePay, wepay_sandbox: Any, calling: Any
+) -> None:
     """A call that was begun for one WePay user is never made as another."""
     dead(wepay_sandbox, "STAGE_old")
     overlapping_logins(app, "alice", "STAGE_old")
     other = Token(wepay_sandbox.issue_token(OTHER_ID), OTHER_ID)
 
-    with ThreadPoolExecutor(1) as pool, wepay_sandbox.hold("user") as hold:
+    with calling() as answered, app.app_context():
+        app.extensions["wepay"].store.adopt("alice", other)
 
-        def work() -> Any:
-            with app.app_context():
-                return wepay.client_for("alice").call("user")
-
-        answered = pool.submit(work)
-        hold.wait()
-        with app.app_context():
-            app.extensions["wepay"].store.adopt("alice", other)
-        hold.release()
-
-        with pytest.raises(TokenRevoked):
-            answered.result()
+    with pytest.raises(TokenRevoked):
+        answered.result()
     with app.app_context():
         assert wepay.client_for("alice").call("user")["user_id"] == OTHER_ID
 
 
 def test_a_token_that_came_meanwhile(
-    app: Flask, wepay: WePay, wepay_sandbox: Any, ends: list[Any]
+    app: Flask, wepay_sandbox: Any, calling: Any, ends: list[Any]
 ) -> None:
     """Before giving up a call looks again: the user may have connected again by now."""
     dead(wepay_sandbox, "STAGE_old")
     living = wepay_sandbox.tokens(USER_ID)[0].access_token
     overlapping_logins(app, "alice", "STAGE_old")
 
-    with ThreadPoolExecutor(1) as pool, wepay_sandbox.hold("user") as hold:
-
-        def work() -> Any:
-            with app.app_context():
-                return wepay.client_for("alice").call("user")
-
-        answered = pool.submit(work)
-        hold.wait()
+    with calling() as answered:
         overlapping_logins(app, "alice", living)
-        hold.release()
 
-        assert answered.result()["user_id"] == USER_ID
+    assert answered.result()["user_id"] == USER_ID
     assert ends == []
 
 

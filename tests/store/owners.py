@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -45,6 +46,14 @@ class Platform:
     def connect(self, owner: str, email: str = BILL) -> TestResponse:
         browser = self.browser(owner)
         return browser.get(self.authorized(browser, email))
+
+    @contextmanager
+    def exchanging(self, browser: FlaskClient, back: str) -> Iterator[Future[TestResponse]]:
+        """Be between WePay's work and its answer; give the callback's answer to come."""
+        with ThreadPoolExecutor() as pool, self.sandbox.hold("oauth2/token", "after") as hold:
+            answer = pool.submit(browser.get, back)
+            hold.wait()
+            yield answer
 
     def use(self, owner: str) -> Any:
         """Make one call as an owner; give the WePay user's mail address, or the error's class."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,15 +50,10 @@ def stopped(server: PostgreSQL) -> Iterator[None]:
         server.start()
 
 
-@contextmanager
-def exchanging(platform: Platform) -> Iterator[Any]:
-    """Be between WePay's work and its answer; give the callback's answer to come."""
+def exchanging(platform: Platform) -> Any:
+    """Let alice's callback be between WePay's work and its answer."""
     browser = platform.browser("alice")
-    back = platform.authorized(browser)
-    with ThreadPoolExecutor() as pool, platform.sandbox.hold("oauth2/token", "after") as hold:
-        answer = pool.submit(browser.get, back)
-        hold.wait()
-        yield answer
+    return platform.exchanging(browser, platform.authorized(browser))
 
 
 def cut_all(platform: Platform) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -136,11 +135,8 @@ def test_disconnect_during_an_exchange(platform: Platform) -> None:
     browser = platform.browser("alice")
     back = platform.authorized(browser)
 
-    with ThreadPoolExecutor() as pool, platform.sandbox.hold("oauth2/token", "after") as hold:
-        answer = pool.submit(browser.get, back)
-        hold.wait()
-        with platform.app.app_context():
-            platform.store.disconnect("alice")
+    with platform.exchanging(browser, back) as answer, platform.app.app_context():
+        platform.store.disconnect("alice")
 
     assert answer.result().status_code == 409
     assert [(row.reason, row.granted_at, row.token) for row in platform.rows()] == [
@@ -154,9 +150,7 @@ def test_row_pruned_during_an_exchange(platform: Platform) -> None:
     browser = platform.browser("alice")
     back = platform.authorized(browser)
 
-    with ThreadPoolExecutor() as pool, platform.sandbox.hold("oauth2/token", "after") as hold:
-        answer = pool.submit(browser.get, back)
-        hold.wait()
+    with platform.exchanging(browser, back) as answer:
         platform.execute(platform.table.delete())
 
     assert answer.result().location == "/"
@@ -365,9 +359,9 @@ def test_grant_of_tomorrow_is_recent(platform: Platform, clock_set_back: Any) ->
         clock_set_back()
         assert platform.store.find("alice").lately
 
-        platform.age(1 + 59 / 86400)
+        platform.age(1 + 40 / 86400)
         assert platform.store.find("alice").lately
-        platform.age(2 / 86400)
+        platform.age(21 / 86400)
         assert not platform.store.find("alice").lately
 
 
@@ -384,9 +378,9 @@ def test_row_answers_for_its_state(platform: Platform) -> None:
         assert store.progress("alice", state) == "pending"
         assert store.progress("bob", state) is None
 
-        platform.age(59 / 86400)
+        platform.age(40 / 86400)
         assert store.progress("alice", state) == "pending"
-        platform.age(2 / 86400)
+        platform.age(21 / 86400)
         assert store.progress("alice", state) == "dead"
 
 

@@ -148,20 +148,26 @@ def test_reading_view_may_disconnect(platform: Platform, desk: Desk) -> None:
 
 
 @pytest.fixture
-def small(make_app: Any, wepay_sandbox: Sandbox) -> Platform:
-    """A platform with a pool of one connection."""
-    app = make_app(
-        SQLALCHEMY_DATABASE_URI=database_url(),
-        SQLALCHEMY_ENGINE_OPTIONS=POOL_OF_ONE,
-        WEPAY_THROTTLE=None,
-    )
-    return Platform(app, wepay_sandbox)
+def with_engine(make_app: Any, wepay_sandbox: Sandbox) -> Any:
+    """Make a platform whose owner alice is connected, and a desk, given the engine's options."""
+
+    def make(options: dict[str, Any], url: str | None = None) -> tuple[Platform, Desk]:
+        app = make_app(
+            **{"SQLALCHEMY_DATABASE_URI": url} if url else {},
+            SQLALCHEMY_ENGINE_OPTIONS=options,
+            WEPAY_THROTTLE=None,
+        )
+        platform = Platform(app, wepay_sandbox)
+        desk = Desk(platform)
+        platform.connect("alice")
+        return platform, desk
+
+    return make
 
 
-def test_pool_of_one(small: Platform) -> None:
+def test_pool_of_one(with_engine: Any) -> None:
     """A view whose transaction holds the only connection makes its calls over that."""
-    desk = Desk(small)
-    small.connect("alice")
+    small, desk = with_engine(POOL_OF_ONE, database_url())
 
     with small.app.app_context():
         desk.write(flush=True)
@@ -180,18 +186,16 @@ def test_pool_of_one(small: Platform) -> None:
     assert small.reasons() == ["revoked"]
 
 
-def test_pool_that_may_grow(make_app: Any, wepay_sandbox: Sandbox) -> None:
-    """A pool without an upper bound always has a connection for a dead row."""
-    app = make_app(
-        SQLALCHEMY_DATABASE_URI=database_url(),
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 1, "max_overflow": -1},
-        WEPAY_THROTTLE=None,
-    )
-    platform = Platform(app, wepay_sandbox)
-    desk = Desk(platform)
-    platform.connect("alice")
+@pytest.mark.parametrize(
+    "options",
+    [{"pool_size": 1, "max_overflow": -1}, {"poolclass": sa.NullPool}],
+    ids=["may grow", "no pool"],
+)
+def test_pool_without_bound(with_engine: Any, options: dict[str, Any]) -> None:
+    """Where there is always another connection a dead row is marked beside a writing view."""
+    platform, desk = with_engine(options, database_url())
 
-    with app.app_context():
+    with platform.app.app_context():
         desk.write(flush=True)
         lose(platform)
         desk.session.rollback()
@@ -199,60 +203,29 @@ def test_pool_that_may_grow(make_app: Any, wepay_sandbox: Sandbox) -> None:
     assert platform.reasons() == ["revoked"]
 
 
-def test_pool_without_end(make_app: Any, wepay_sandbox: Sandbox) -> None:
-    """Without a pool, too, a dead row is marked beside a writing view."""
-    app = make_app(
-        SQLALCHEMY_DATABASE_URI=database_url(),
-        SQLALCHEMY_ENGINE_OPTIONS={"poolclass": sa.NullPool},
-        WEPAY_THROTTLE=None,
-    )
-    platform = Platform(app, wepay_sandbox)
-    desk = Desk(platform)
-    platform.connect("alice")
-
-    with app.app_context():
-        desk.write(flush=True)
-        lose(platform)
-        desk.session.rollback()
-
-    assert platform.reasons() == ["revoked"]
-
-
-@pytest.mark.parametrize("poolclass", [sa.StaticPool, sa.pool.SingletonThreadPool])
-def test_database_in_memory(make_app: Any, wepay_sandbox: Sandbox, poolclass: Any) -> None:
-    """With one connection for everything a view's flushed work is still its own to roll back."""
-    app = make_app(SQLALCHEMY_ENGINE_OPTIONS={"poolclass": poolclass}, WEPAY_THROTTLE=None)
-    platform = Platform(app, wepay_sandbox)
-    desk = Desk(platform)
-    platform.connect("alice")
-
-    with app.app_context():
+def lose_beside_a_writing_view(platform: Platform, desk: Desk) -> None:
+    """Find alice's row dead, and disconnect her; what the view wrote is its own to roll back."""
+    with platform.app.app_context():
         desk.write(flush=True)
         lose(platform)
         disconnect(platform)
         desk.session.rollback()
         assert desk.saved() == 0
+
+
+@pytest.mark.parametrize("poolclass", [sa.StaticPool, sa.pool.SingletonThreadPool])
+def test_database_in_memory(with_engine: Any, poolclass: Any) -> None:
+    """With one connection for everything a view's flushed work is still its own to roll back."""
+    platform, desk = with_engine({"poolclass": poolclass})
+
+    lose_beside_a_writing_view(platform, desk)
 
     assert platform.reasons() == [None]
 
 
-def test_one_connection_to_postgresql(make_app: Any, wepay_sandbox: Sandbox) -> None:
+def test_one_connection_to_postgresql(with_engine: Any) -> None:
     """A single connection that everybody shares is never committed behind a view's back."""
-    app = make_app(
-        SQLALCHEMY_DATABASE_URI=database_url(),
-        SQLALCHEMY_ENGINE_OPTIONS={"poolclass": sa.StaticPool},
-        WEPAY_THROTTLE=None,
-    )
-    platform = Platform(app, wepay_sandbox)
-    desk = Desk(platform)
-    platform.connect("alice")
-
-    with app.app_context():
-        desk.write(flush=True)
-        lose(platform)
-        disconnect(platform)
-        desk.session.rollback()
-        assert desk.saved() == 0
+    lose_beside_a_writing_view(*with_engine({"poolclass": sa.StaticPool}, database_url()))
 
 
 def test_session_after_a_failed_flush(platform: Platform, desk: Desk) -> None:
