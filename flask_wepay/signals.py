@@ -37,22 +37,32 @@ _signals = Namespace()
 _logger = logging.getLogger("flask_wepay")
 
 #: An owner connected: ``owner`` (str), ``user_id`` (int, WePay's).
+#:
+#: .. versionadded:: 1.0
 wepay_authorized = _signals.signal("wepay-authorized")
 
 #: A login came back without a code: ``owner`` (str), ``error`` (str, such as
 #: ``"access_denied"``), ``description`` (str or None).
+#:
+#: .. versionadded:: 1.0
 wepay_denied = _signals.signal("wepay-denied")
 
 #: An owner's last token died: ``owner`` (str), ``user_id`` (int),
-#: ``reason`` (str, ``"revoked"``).
+#: ``reason`` (str, ``"revoked"``: the only value so far).
+#:
+#: .. versionadded:: 1.0
 wepay_token_revoked = _signals.signal("wepay-token-revoked")
 
 #: WePay deleted the user: ``owner`` (str), ``user_id`` (int). Sent instead of
 #: :data:`wepay_token_revoked` where ``/user`` said so.
+#:
+#: .. versionadded:: 1.0
 wepay_user_deleted = _signals.signal("wepay-user-deleted")
 
 #: An IPN about another object arrived: ``fields`` (mapping of str). Sent at least
 #: once; a receiver that raises makes the answer 503, so that WePay delivers again.
+#:
+#: .. versionadded:: 1.0
 wepay_ipn_received = _signals.signal("wepay-ipn-received")
 
 
@@ -73,7 +83,8 @@ def send(signal: NamedSignal, **facts: Any) -> bool:
 def _traceback(app: Flask, error: Exception) -> str:
     """Write a traceback without the secrets that a receiver's error may name."""
     text = "".join(traceback.format_exception(error))
-    client_secret = app.extensions["wepay"].settings.client_secret.value
-    if client_secret:
-        text = text.replace(client_secret, "[redacted]")
+    settings = app.extensions["wepay"].settings
+    for secret in (settings.client_secret, settings.access_token):
+        if secret and secret.value:
+            text = text.replace(secret.value, "[redacted]")
     return _SECRET.sub(lambda match: f"{match['name'] or ''}[redacted]", text)
