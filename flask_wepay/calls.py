@@ -165,7 +165,13 @@ class Caller:
             raise outcome
         return outcome
 
-    def send_batch(self, members: Sequence[tuple[Call, Token]], deadline: Deadline) -> list[Any]:
+    def send_batch(
+        self,
+        members: Sequence[tuple[Call, Token]],
+        deadline: Deadline,
+        *,
+        share: str | None = None,
+    ) -> list[Any]:
         """Send one /batch/create, and return its members' values or errors in order.
 
         :raises WePayError: as :meth:`send` does or returns, if it failed as a whole.
@@ -174,7 +180,7 @@ class Caller:
             "batch/create",
             lambda: self._post_batch(members, deadline),
             deadline,
-            lambda: self._throttle.acquire("batch/create"),
+            lambda: self._throttle.acquire("batch/create", share),
         )
         if isinstance(outcome, WePayError):
             raise outcome

@@ -19,12 +19,14 @@ from limits.strategies import MovingWindowRateLimiter
 
 from .errors import ConfigurationError, Throttled
 
-__all__ = ["EXCHANGES", "LOOKUPS", "Throttle", "storage_of"]
+__all__ = ["COMMANDS", "EXCHANGES", "LOOKUPS", "Throttle", "storage_of"]
 
-#: What strangers can cause draws on a share of the budget, one part in so many.
+#: What strangers can cause, and what asks about everybody, draws on a share of the budget:
+#: one part in so many. All three together leave something to payments.
 EXCHANGES = "exchanges"
 LOOKUPS = "look-ups"
-_SHARES = {EXCHANGES: 3, LOOKUPS: 5}
+COMMANDS = "commands"
+_SHARES = {EXCHANGES: 3, LOOKUPS: 5, COMMANDS: 3}
 #: Seconds between two warnings, and between two tries of a storage that is away.
 WARN_EVERY = 60.0
 TRY_EVERY = 5.0

@@ -13,6 +13,7 @@ from ..client import LARGEST_BATCH
 from ..errors import WePayError
 from ..notifications import Origin
 from ..state import State
+from ..throttle import COMMANDS
 from .output import (
     Problem,
     WrongUsage,
@@ -78,7 +79,8 @@ def _set(state: State, batch: list[Living]) -> Counter[str]:
             for one in differing
         ]
         deadline = Deadline(state.settings.timeout, PATIENCE)
-        answers |= zip(differing, state.caller.send_batch(calls, deadline), strict=True)
+        told = state.caller.send_batch(calls, deadline, share=COMMANDS)
+        answers |= zip(differing, told, strict=True)
     refused = {one: answer for one, answer in answers.items() if isinstance(answer, WePayError)}
     for one, error in refused.items():
         click.echo(f"{printable(one.owner)}: {printable(str(error))}", err=True)

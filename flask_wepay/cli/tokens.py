@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from ..errors import TokenUnreadable, WePayError
 from ..notifications import settle
 from ..state import State
 from ..store import A_MINUTE, Authorization
+from ..throttle import COMMANDS
 from ..tokens import Token
 from .output import Problem, chunks, counted, printable, progress, state_here, table_of
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Living", "ask", "living", "prune", "rotate_keys", "tokens"]
 
-#: Seconds that each batch of look-ups waits for its turn, payments going first.
+#: Seconds that each batch waits for its turn, most of the budget being for others.
 PATIENCE = 60.0
 
 #: A row that has a token, and its token.
@@ -143,7 +145,8 @@ def _verify(state: State, table: Maintenance) -> dict[str, str]:
         for batch in chunks(living(table, bar), LARGEST_BATCH):
             for authorization, outcome in ask(state, batch):
                 if isinstance(outcome, WePayError):
-                    problems[authorization.state_hash] = str(outcome)
+                    # Most likely all say the same.
+                    problems[authorization.state_hash] = sys.intern(str(outcome))
     return problems
 
 
@@ -170,7 +173,8 @@ def ask(state: State, batch: list[Living]) -> Iterator[tuple[Authorization, Any]
     """
     call = Call.of("user", {}, {})
     deadline = Deadline(state.settings.timeout, PATIENCE)
-    outcomes = state.caller.send_batch([(call, token) for _, token in batch], deadline)
+    members = [(call, token) for _, token in batch]
+    outcomes = state.caller.send_batch(members, deadline, share=COMMANDS)
     for (authorization, _), outcome in zip(batch, outcomes, strict=True):
         if not settle(state, authorization, outcome):
             yield authorization, outcome

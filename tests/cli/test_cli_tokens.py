@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 import time_machine
 from click.testing import Result
@@ -206,6 +207,25 @@ def test_verify_waits_its_turn(
 
     assert result.exit_code == 0
     assert wepay_sandbox.count("batch/create") == 2
+
+
+@pytest.mark.parametrize("command", [["tokens", "--verify"], ["callback-uri", "--all"]])
+def test_commands_leave_most_of_the_budget(
+    run: Run, make_app: Any, connect: Any, wepay_sandbox: Sandbox, command: list[str]
+) -> None:
+    """However many there are to ask about, payments keep two thirds of the budget."""
+    app = make_app(WEPAY_THROTTLE="6 per 10 minutes", WEPAY_CALLBACK_URI="https://hooks.example/in")
+    for i in range(101):
+        connect(f"owner{i}", app=app)
+
+    result = run(*command, app=app)
+
+    assert result.exit_code == 1
+    assert "our own budget of 2 per 10 minute for commands is used up" in result.stderr
+    assert wepay_sandbox.count("batch/create") == 2
+    with app.app_context():
+        client = app.extensions["test"]["wepay"].client_for("owner0")
+        assert [client.call("account/find") for _ in range(4)] == [[]] * 4
 
 
 def test_large_table(app: Flask, db: Any, model: Any) -> None:
