@@ -134,7 +134,10 @@ class Store(Protocol):
         """Store a token that was obtained elsewhere."""
 
     def user_of_row(self, id_: int, state_hash: str) -> int | None:
-        """Return WePay's user of a granted row, by its id and the start of its state hash."""
+        """Return WePay's user of a granted row, by its id and the start of its state hash.
+
+        :raises StoreUnavailable: while it is not granted yet and may still be.
+        """
 
     def living(self, user_id: int) -> tuple[Authorization, ...]:
         """Return the living authorizations of a WePay user, whoever owns them."""

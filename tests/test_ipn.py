@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from flask_wepay.notifications import Origin, signed
 from flask_wepay.pytest_plugin import Connect, DeliverIPN
 from flask_wepay.sandbox import IPN, Sandbox
 from flask_wepay.sandbox.ipns import RETRIES
+from flask_wepay.tokens import Secret
 
 BILL, MARY = 100001, 100002
 
@@ -461,6 +463,27 @@ def test_id_given_out_again(
     answer = post(app, old, {"user_id": BILL})
 
     assert answer.status_code == 200
+    assert wepay_sandbox.count("user") == 0
+
+
+def test_row_of_a_login_that_is_being_finished(
+    app: Flask, connected: FlaskClient, wepay_sandbox: Sandbox, db: Any, model: Any
+) -> None:
+    """Whose user it is will be known soon, so WePay is to deliver again; not so after a minute."""
+    state = app.extensions["wepay"]
+    with app.test_request_context():
+        pending = state.store.begin("alice", Secret("a state"))
+        origin = Origin(pending.id, pending.state_hash)
+        uri = signed(state.settings, lambda: "http://localhost/wepay/ipn", origin) or ""
+
+    during = post(app, uri, {"user_id": BILL}).status_code
+    with app.app_context():
+        older = sa.update(model).where(model.id == pending.id)
+        db.session.execute(older.values(created_at=datetime.now(UTC) - timedelta(minutes=2)))
+        db.session.commit()
+    after = post(app, uri, {"user_id": BILL}).status_code
+
+    assert (during, after) == (503, 200)
     assert wepay_sandbox.count("user") == 0
 
 

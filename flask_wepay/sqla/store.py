@@ -77,28 +77,28 @@ class SQLAlchemyStore:
     def progress(self, owner: str, state: Secret) -> str | None:
         """Return how far the owner's login with this state got."""
         table = self._table
-        young = table.c.created_at > self._database.clock() - A_MINUTE
-        query = sa.select(table.c.granted_at, table.c.revoked_at, young.label("young"))
+        query = sa.select(table.c.granted_at, table.c.revoked_at, self._is_pending())
         rows = self._database.read(
             query.where(*self._of(owner), table.c.state_hash == _hash(state))
         )
         if not rows:
             return None
-        if rows[0].revoked_at is not None:
-            return "dead"
-        if rows[0].granted_at is not None:
-            return "granted"
-        return "pending" if rows[0].young else "dead"
+        if rows[0].pending:
+            return "pending"
+        granted = rows[0].granted_at is not None and rows[0].revoked_at is None
+        return "granted" if granted else "dead"
 
     def user_of_row(self, id_: int, state_hash: str) -> int | None:
         """Return WePay's user of a granted row, by its id and the start of its state hash."""
         table = self._table
-        query = sa.select(table.c.user_id).where(
+        query = sa.select(table.c.user_id, self._is_pending()).where(
             table.c.id == id_,
             table.c.state_hash.startswith(state_hash, autoescape=True),
             table.c.client_id == self._client_id,
         )
         rows = self._database.read(query)
+        if rows and rows[0].pending:
+            raise StoreUnavailable("The login of this row is being finished just now.")
         return rows[0].user_id if rows else None
 
     def living(self, user_id: int) -> tuple[Authorization, ...]:
@@ -279,6 +279,13 @@ class SQLAlchemyStore:
             .where(*which, self._table.c.revoked_at.is_(None))
             .values(revoked_at=self._database.clock(after), reason=reason, token=None)
         )
+
+    def _is_pending(self) -> sa.Label[bool]:
+        """Compute whether a row may still be granted: whoever began that has a minute for it."""
+        table = self._table.c
+        young = table.created_at > self._database.clock() - A_MINUTE
+        undecided = (table.granted_at.is_(None), table.revoked_at.is_(None))
+        return sa.and_(*undecided, young).label("pending")
 
     def _of(self, owner: str) -> tuple[sa.ColumnElement[bool], ...]:
         return self._table.c.client_id == self._client_id, self._table.c.owner == owner
