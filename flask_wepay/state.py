@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from .store import MERCHANT, HookStore, MerchantStore, Store, TokenGetter, Token
 __all__ = ["Hooks", "State", "browser_may_own", "checked_owner", "current_owner", "current_state"]
 
 LONGEST_OWNER = 255
+#: What no database stores: NUL, and halves of characters, such as bytes of a shell become.
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 #: The session's key of the id that stands in for an owner.
 STAND_IN = "_wepay_owner"
 
@@ -155,7 +158,7 @@ def browser_may_own(state: State) -> bool:
 def checked_owner(owner: object, source: str) -> str | None:
     """Return an owner as `source` gave it, if it can be one.
 
-    :raises ConfigurationError: if it is no string, empty, or too long.
+    :raises ConfigurationError: if it is no string, empty, too long, or no text that is stored.
     """
     if owner is None:
         return None
@@ -164,6 +167,9 @@ def checked_owner(owner: object, source: str) -> str | None:
             f"{source} gave an owner of type {type(owner).__name__}, not a string: give"
             " str(user.id), or None for nobody."
         )
-    if not 0 < len(owner) <= LONGEST_OWNER or "\0" in owner:
-        raise ConfigurationError(f"{source} gave an owner that is empty or over 255 characters.")
+    if not 0 < len(owner) <= LONGEST_OWNER or _NO_TEXT.search(owner):
+        raise ConfigurationError(
+            f"{source} gave an owner that is empty, over 255 characters, or no text that a"
+            " database stores."
+        )
     return owner

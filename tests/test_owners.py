@@ -62,12 +62,12 @@ def test_loader(
     assert [row.owner for row in rows_of(app)] == [owner]
 
 
-@pytest.mark.parametrize("owner", [7, b"alice", True, object(), "", "x" * 256, "nul\0"])
+@pytest.mark.parametrize("owner", [7, b"alice", True, object(), "", "x" * 256, "nul\0", "\udcff"])
 @pytest.mark.parametrize("path", ["/wepay/login", "/wepay/callback?code=c&state=s"])
 def test_loader_with_an_odd_id(
     make_app: MakeApp, wepay_sandbox: Sandbox, caplog: Any, path: str, owner: Any
 ) -> None:
-    """An owner that is no string, or too long a one, is an error that says what to return."""
+    """An owner that is no string, or none to be stored, is an error that says what to return."""
     app = make_app()
     app.extensions["test"]["wepay"].owner_loader(lambda: owner)
 

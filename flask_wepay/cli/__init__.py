@@ -17,6 +17,7 @@ from flask.cli import AppGroup
 from ..client import WePayClient
 from ..errors import ConfigurationError, InvalidCall, TokenUnreadable, WePayError
 from ..notifications import PARAMETER
+from ..state import checked_owner
 from ..store import MERCHANT
 from .callback_uris import callback_uri
 from .check import check
@@ -78,6 +79,7 @@ def call_(call: str, parameters: tuple[str, ...], owner: str | None, file: TextI
         owner = MERCHANT
     elif owner is None:
         raise click.UsageError("Missing option '--owner'.")
+    checked_owner(owner, "'--owner'")
     given = {**_read_object(file), **dict(_read_parameter(text) for text in parameters)}
     answer = WePayClient(state, owner).call(call, params=given)
     click.echo(json.dumps(_redacted(answer), indent=2))
@@ -128,6 +130,7 @@ def forget(owner: str, yes: bool) -> None:
     'flask wepay prune' deletes them.
     """
     state = state_here()
+    checked_owner(owner, "The command line")
     found = state.store.find(owner)
     name = printable(owner)
     # What has expired, or is of a former WePay user, still has a token here.

@@ -81,6 +81,7 @@ def test_stdin(run: Run, wepay_sandbox: Sandbox) -> None:
         (["user"], None, "Missing option '--owner'"),
         (["https://evil.example/", "--owner", "alice"], None, "is not the name of a call"),
         (["User", "--owner", "alice"], None, "is not the name of a call"),
+        (["user", "--owner", "\udcff"], None, "no text that a database stores"),
         (["user", "--owner", "alice", "x"], None, "'x' is no parameter: write KEY=VALUE"),
         (["user", "--owner", "alice", "=x"], None, "'=x' is no parameter"),
         (["user", "--owner", "alice", "access_token=x"], None, "'access_token'"),

@@ -55,6 +55,14 @@ def test_not_connected(run: Run, connect: Any) -> None:
     assert ended.stderr == "Error: Owner 'alice' is not connected: disconnected.\n"
 
 
+def test_bytes_that_are_no_text(run: Run) -> None:
+    """What a shell hands over in another encoding is nobody's name."""
+    result = run("forget", "\udcff", "--yes")
+
+    assert result.exit_code == 2
+    assert "no text that a database stores" in result.stderr
+
+
 def test_former_user(run: Run, connect: Any, rows: Any, app: Any, wepay_sandbox: Any) -> None:
     """An owner whose newest WePay user is lost may still have an older one's token here."""
     connect("alice", BILL)
