@@ -30,6 +30,9 @@ __all__ = ["Database", "session_of", "utc"]
 READ_SECONDS = 1.0
 WRITE_SECONDS = 2.0
 GRANT_SECONDS = 5.0
+#: Milliseconds that a statement which writes waits for somebody else's lock: it may be the
+#: view's own, which would never end.
+LOCK_MILLISECONDS = 1000
 
 _Result = TypeVar("_Result")
 
@@ -91,11 +94,11 @@ class Database:
 
     def write(self, work: Callable[[sa.Connection], _Result]) -> _Result:
         """Do some work in a short transaction of its own, again where that may help."""
-        return self._apart(WRITE_SECONDS, _may_pass, work)
+        return self._apart(WRITE_SECONDS, _may_pass, self._impatient(work))
 
     def write_grant(self, work: Callable[[sa.Connection], _Result]) -> _Result:
         """Write what must not be lost, and so try for longer."""
-        return self._apart(GRANT_SECONDS, _may_pass, work)
+        return self._apart(GRANT_SECONDS, _may_pass, self._impatient(work))
 
     def execute(
         self, statement: sa.Update | sa.Delete, parameters: list[dict[str, str]] | None = None
@@ -109,12 +112,19 @@ class Database:
         What it must come `after` is for a clock that was set back.
         """
         earliest = None if after is None else utc(after) + timedelta(microseconds=1)
-        if self.engine().dialect.name == "postgresql":
+        if self._is_postgresql():
             now = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
             return (
                 now if earliest is None else sa.func.greatest(now, sa.literal(earliest, now.type))
             )
         return datetime.now(UTC) if earliest is None else max(datetime.now(UTC), earliest)
+
+    def unlocked(self, which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """Narrow to rows that nobody has locked, where the database can tell."""
+        if not self._is_postgresql():
+            return which
+        rows = self.table.c
+        return rows.id.in_(sa.select(rows.id).where(which).with_for_update(skip_locked=True))
 
     def engine(self) -> sa.Engine:
         """Return the engine of the token table's database."""
@@ -152,6 +162,22 @@ class Database:
             overflow = pool._max_overflow  # noqa: SLF001
             return overflow < 0 or pool.checkedout() < pool.size() + overflow
         return True
+
+    def _impatient(
+        self, work: Callable[[sa.Connection], _Result]
+    ) -> Callable[[sa.Connection], _Result]:
+        """Let some work wait for a lock no longer than is good where others wait for it."""
+        if not self._is_postgresql():
+            return work
+
+        def impatient(connection: sa.Connection) -> _Result:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
+            return work(connection)
+
+        return impatient
+
+    def _is_postgresql(self) -> bool:
+        return self.engine().dialect.name == "postgresql"
 
     def _apart(
         self,

@@ -191,9 +191,12 @@ class SQLAlchemyStore:
                 },
             )
         if pending.predecessors:
-            # The exchanges of these were answered before this one was sent.
-            replaced = table.c.state_hash.in_(pending.predecessors)
-            connection.execute(self._end("replaced", replaced, table.c.user_id == token.user_id))
+            # The exchanges of these were answered before this one was sent. One that is locked
+            # is left to its next use: this token must not wait for a view to end.
+            replaced = sa.and_(
+                table.c.state_hash.in_(pending.predecessors), table.c.user_id == token.user_id
+            )
+            connection.execute(self._end("replaced", self._database.unlocked(replaced)))
         return True
 
     def _granted_values(self, pending: Pending, token: Token) -> dict[str, Any]:
