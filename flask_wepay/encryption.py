@@ -29,29 +29,28 @@ class Keyring:
     signing_keys: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
-    def of_fernet(cls, keys: Sequence[str]) -> Keyring:
+    def of_fernet(cls, keys: Sequence[str], secrets: Sequence[str | bytes] = ()) -> Keyring:
         """Take Fernet keys as ``flask wepay generate-key`` prints them, newest first.
+
+        The keys of `secrets` are older: those that were used before there were any of its own.
 
         :raises ValueError: if one is not 32 bytes in URL-safe base64.
         """
         if any(len(key) != FERNET_KEY_LENGTH for key in keys):
             # base64 would read the first of two keys that are joined, and drop the other.
             raise ValueError("a Fernet key has 44 characters")
+        older = [secret.encode() if isinstance(secret, str) else secret for secret in secrets]
+        material = [base64.urlsafe_b64decode(key) for key in keys] + older
+        derived = [base64.urlsafe_b64encode(_derive(secret, b"tokens")) for secret in older]
         return cls(
-            MultiFernet([Fernet(key) for key in keys]),
-            tuple(_derive(base64.urlsafe_b64decode(key), b"signing") for key in reversed(keys)),
+            MultiFernet([Fernet(key) for key in (*keys, *derived)]),
+            tuple(_derive(m, b"signing") for m in reversed(material)),
         )
 
     @classmethod
     def of_secrets(cls, secrets: Sequence[str | bytes]) -> Keyring:
         """Derive the keys from Flask's SECRET_KEY and SECRET_KEY_FALLBACKS, newest first."""
-        material = [_to_bytes(secret) for secret in secrets]
-        return cls(
-            MultiFernet(
-                [Fernet(base64.urlsafe_b64encode(_derive(m, b"tokens"))) for m in material]
-            ),
-            tuple(_derive(m, b"signing") for m in reversed(material)),
-        )
+        return cls.of_fernet((), secrets)
 
     def seal(self, access_token: str, *, client_id: int, owner: str, user_id: int) -> str:
         """Encrypt a token together with whose it is."""
@@ -82,10 +81,6 @@ class Keyring:
             return self._fernet.rotate(ciphertext.encode()).decode()
         except (InvalidToken, ValueError) as error:
             raise Unreadable("no key opens it") from error
-
-
-def _to_bytes(secret: str | bytes) -> bytes:
-    return secret.encode() if isinstance(secret, str) else secret
 
 
 def _derive(material: bytes, purpose: bytes) -> bytes:

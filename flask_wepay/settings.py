@@ -378,7 +378,7 @@ def _keyring(config: Mapping[str, Any]) -> Keyring:
             "WEPAY_TOKEN_KEYS", "is not a list", "give a list of Fernet keys, newest first"
         )
     try:
-        return Keyring.of_fernet(keys)
+        return Keyring.of_fernet(keys, secrets)
     except (TypeError, ValueError):
         raise _wrong(
             "WEPAY_TOKEN_KEYS",

@@ -233,6 +233,7 @@ def test_outside_of_a_request(make_app: MakeApp) -> None:
         pytest.param(
             {"WEPAY_TOKEN_KEYS": KEYS[1:]}, {"WEPAY_TOKEN_KEYS": KEYS[:1]}, 403, id="key-dropped"
         ),
+        pytest.param({}, {"WEPAY_TOKEN_KEYS": KEYS}, 200, id="keys-of-ones-own"),
         pytest.param({}, {"WEPAY_CLIENT_ID": 7, "WEPAY_CLIENT_SECRET": "x"}, 403, id="client-id"),
     ],
 )

@@ -122,6 +122,16 @@ def test_former_secrets_open() -> None:
         former.open(new, **ROW)
 
 
+def test_keys_of_ones_own_after_derived_ones() -> None:
+    """What was sealed before there were keys of its own opens, and is rotated to the newest."""
+    old = Keyring.of_secrets(["secret"]).seal(TOKEN, **ROW)
+    keyring = Keyring.of_fernet(KEYS[:1], ["another", "secret"])
+
+    assert keyring.open(old, **ROW) == TOKEN
+    assert Keyring.of_fernet(KEYS[:1]).open(keyring.rotate(old), **ROW) == TOKEN
+    assert Keyring.of_fernet(KEYS[:1]).open(keyring.seal(TOKEN, **ROW), **ROW) == TOKEN
+
+
 def test_bytes_and_text_are_the_same_secret() -> None:
     """A SECRET_KEY of bytes opens what the same key as text sealed."""
     ciphertext = Keyring.of_secrets(["schlüssel"]).seal(TOKEN, **ROW)

@@ -47,6 +47,20 @@ def test_rotation(with_keys: Any) -> None:
     assert with_keys(OLD).use(owners[0]) is TokenUnreadable
 
 
+def test_keys_of_ones_own(with_keys: Any, make_app: Any, database: Any) -> None:
+    """A platform that gets keys of its own goes on, and depends on them alone once rotated."""
+    derived = make_app(**database, WEPAY_THROTTLE=None)
+    platform = with_keys(NEW)
+    owners = connect_all(Platform(derived, platform.sandbox), 2)
+    emails = [f"{owner}@example.com" for owner in owners]
+    assert [platform.use(owner) for owner in owners] == emails
+
+    assert rotate(platform) == [(2, 0)]
+
+    other = make_app(**database, SECRET_KEY="another", WEPAY_TOKEN_KEYS=[NEW], WEPAY_THROTTLE=None)
+    assert [Platform(other, platform.sandbox).use(owner) for owner in owners] == emails
+
+
 def test_interrupted_rotation(with_keys: Any) -> None:
     """A rotation that was interrupted has lost nothing, and the next one ends the work."""
     owners = connect_all(with_keys(OLD), 3)
