@@ -25,7 +25,9 @@ def wepay_sandbox() -> Iterator[Sandbox]:
     """Run a sandbox in the test's process, without a socket.
 
     Whatever ``requests`` sends to http://127.0.0.1:8010, WEPAY_SANDBOX_URL's default, is
-    answered by it; other addresses are left alone.
+    answered by it; other addresses are left alone, but the real WePay is out of reach.
+
+    .. versionadded:: 1.0
     """
     from flask_wepay.sandbox import Sandbox
 
@@ -37,7 +39,10 @@ def wepay_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def wepay_live_sandbox() -> Iterator[LiveSandbox]:
-    """Run a sandbox as a server on a free port; set WEPAY_SANDBOX_URL to its ``url``."""
+    """Run a sandbox as a server on a free port; set WEPAY_SANDBOX_URL to its ``url``.
+
+    .. versionadded:: 1.0
+    """
     from flask_wepay.sandbox.server import LiveSandbox
 
     with LiveSandbox() as sandbox:
@@ -45,7 +50,10 @@ def wepay_live_sandbox() -> Iterator[LiveSandbox]:
 
 
 class Connect:
-    """Take a test client through login, the authorize page and the callback."""
+    """Take a test client through login, the authorize page and the callback.
+
+    .. versionadded:: 1.0
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -65,8 +73,15 @@ class Connect:
         :param deny: refuse the application instead.
         :param login: the address to begin at, with its query.
         :param base_url: such as "https://example.com", where the application minds its host.
+        :raises AssertionError: if the application leads to the real WePay.
         """
+        from flask_wepay.sandbox.transport import is_wepay
+
         answer = client.get(login, base_url=base_url)
+        assert not is_wepay(answer.location), (
+            f"The login leads to {answer.location}: is 'WEPAY_ENVIRONMENT' something else than"
+            " 'sandbox'?"
+        )
         if not self._leads_to_wepay(answer):
             return answer
         back = self._sandbox.authorize(answer.location or "", email=email, deny=deny)
@@ -82,12 +97,17 @@ def wepay_connect(request: pytest.FixtureRequest) -> Connect:
     """Connect a user in one line: ``wepay_connect(client, email="bill@example.com")``.
 
     It goes with the test's sandbox, the live one where the test uses that.
+
+    .. versionadded:: 1.0
     """
     return Connect(_sandbox_of(request))
 
 
 class DeliverIPN:
-    """Bring IPNs to the application under test, through a test client."""
+    """Bring IPNs to the application under test, through a test client.
+
+    .. versionadded:: 1.0
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -139,7 +159,10 @@ def _matches(ipn: IPN, wanted: Mapping[str, str]) -> bool:
 
 @pytest.fixture
 def wepay_ipn(request: pytest.FixtureRequest) -> DeliverIPN:
-    """Deliver IPNs in one line: ``wepay_ipn(client, user_id)``."""
+    """Deliver IPNs in one line: ``wepay_ipn(client, user_id)``.
+
+    .. versionadded:: 1.0
+    """
     return DeliverIPN(_sandbox_of(request))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from sphinx.util.typing import stringify_annotation
 
 from flask_wepay import extension
 from flask_wepay.cli import wepay
-from flask_wepay.sandbox import ANSWERS
+from flask_wepay.sandbox.answers import ANSWERS, OTHER_ENVIRONMENT, Answer
 from flask_wepay.sandbox.command import sandbox_command
 from flask_wepay.settings import DEFAULTS
 
@@ -108,14 +109,20 @@ class SandboxAnswers(_Generated):
                 str(answer.status),
                 f"``{answer.error}``",
                 answer.error_description,
-                answer.source
-                if answer.source == answer.status_source
-                else f"{answer.source}; status {answer.status_source}",
+                _known_how(answer),
             )
-            for answer in ANSWERS.values()
+            for answer in sorted(
+                [*ANSWERS.values(), OTHER_ENVIRONMENT], key=attrgetter("error_code")
+            )
         ]
         head = ("error_code", "Meaning", "Status", "error", "error_description", "Known how")
         return self.parse(_table(head, rows))
+
+
+def _known_how(answer: Answer) -> str:
+    others = {"status": answer.status_source, "error": answer.error_source}
+    differ = [f"{part} {source}" for part, source in others.items() if source != answer.source]
+    return "; ".join([answer.source, *differ])
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

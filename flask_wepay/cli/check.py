@@ -22,6 +22,8 @@ __all__ = ["check"]
 MASK = "********"
 #: Columns, on a terminal that has them.
 WIDEST = 100
+#: Columns of a text, even on a terminal that has not so many.
+NARROWEST = 20
 _SECRETS = ("WEPAY_CLIENT_SECRET", "WEPAY_TOKEN_KEYS", "WEPAY_ACCESS_TOKEN")
 _COLORS = {OK: "green", NOTE: "cyan", WARN: "yellow", FAIL: "red"}
 
@@ -82,7 +84,7 @@ def _print(settings: Sequence[Setting], findings: Sequence[Finding]) -> None:
 
 def _print_entry(start: str, text: str) -> None:
     indent = len(click.unstyle(start))
-    width = min(shutil.get_terminal_size().columns, WIDEST) - indent
+    width = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST) - indent)
     # An address is for copying, so it is not broken.
     wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     click.echo(start + f"\n{'':<{indent}}".join(wrapper.wrap(printable(text))))
@@ -120,4 +122,4 @@ def _masked(key: str, value: Any) -> str:
     if key in _SECRETS:
         return MASK if isinstance(value, str) else ", ".join([MASK] * len(value))
     text = value if isinstance(value, str) else repr(value)
-    return re.sub(r"(?<=//)[^/\s]*(?=@)|(?<=\?)[^\s'\"]+", MASK, text)
+    return re.sub(r"(?<=//)\S*(?=@)|(?<=\?)[^\s'\"]+", MASK, text)

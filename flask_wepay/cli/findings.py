@@ -104,6 +104,7 @@ def _redirect_uri(state: State) -> Iterator[Finding]:
         yield Finding("redirect URI", OK, settings.redirect_uri)
         return
     hosts = current_app.config.get("TRUSTED_HOSTS") or ()
+    hosts = [hosts] if isinstance(hosts, str) else hosts
     for host in hosts:
         uri = f"https://{host.lstrip('.')}{settings.url_prefix}/callback"
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Source = Literal["documented", "seen", "guessed"]
@@ -17,7 +17,8 @@ DOCUMENTATION_URL = "https://developer.wepay.com/api/general/errors"
 class Answer:
     """One line of the error table.
 
-    ``source`` tells how the text is known, ``status_source`` how the HTTP status is.
+    ``source`` tells how the text is known, ``status_source`` how the HTTP status is, and
+    ``error_source`` how the category is.
     """
 
     error_code: int
@@ -27,15 +28,19 @@ class Answer:
     error_description: str
     source: Source
     status_source: Source = "guessed"
+    error_source: Source = "guessed"
 
 
 class Refused(Exception):
     """Stop a call and answer it with an error.
 
-    :param error_code: a key of :data:`ANSWERS`.
-    :param description: replaces the table's text.
+    :param error_code: a key of :data:`ANSWERS`, or another code of a documented class.
+    :param description: replaces the table's text; such a text is the sandbox's own.
     :param error: replaces the table's category.
     :param status: replaces the table's HTTP status.
+    :raises ValueError: if there is no such code.
+
+    .. versionadded:: 1.0
     """
 
     def __init__(
@@ -46,7 +51,7 @@ class Refused(Exception):
         error: str | None = None,
         status: int | None = None,
     ) -> None:
-        known = ANSWERS[error_code]
+        known = answer_of(error_code)
         self.error_code = error_code
         self.description = known.error_description if description is None else description
         self.error = error or known.error
@@ -64,6 +69,47 @@ class Refused(Exception):
             answer |= {"details": [], "documentation_url": DOCUMENTATION_URL}
         return answer
 
+
+def answer_of(error_code: int) -> Answer:
+    """Give a line of the table, or a guess for another code of a documented class.
+
+    :raises ValueError: if there is neither, with the codes that there are.
+    """
+    if error_code in ANSWERS:
+        return ANSWERS[error_code]
+    thing = CLASSES.get(error_code // 1000)
+    if thing is None:
+        codes = [str(code) for code in ANSWERS if code // 1000 not in CLASSES]
+        classes = [f"{thousands}xxx" for thousands in CLASSES]
+        raise ValueError(
+            f"error_code {error_code} is none of WePay's: "
+            f"there are {', '.join(codes)}, and any of {', '.join(classes)}."
+        )
+    return _guess(error_code, thing)
+
+
+def _guess(error_code: int, thing: str) -> Answer:
+    return Answer(
+        error_code,
+        f"any {thing} error, {error_code // 1000}xxx",
+        400,
+        "processing_error",
+        f"the {thing} could not be processed",
+        "guessed",
+    )
+
+
+#: What the classes of codes are about, by thousands; the codes themselves are WePay's to add.
+#: https://developer.wepay.com/api/general/errors
+CLASSES = {
+    2: "payment",
+    3: "account",
+    4: "checkout",
+    5: "preapproval",
+    6: "withdrawal",
+    8: "subscription",
+    10: "card",
+}
 
 #: Every refusal the sandbox knows, by error_code.
 ANSWERS: dict[int, Answer] = {
@@ -85,6 +131,7 @@ ANSWERS: dict[int, Answer] = {
             "access_denied",
             "could not parse authorization header, a valid access_token is required",
             "seen",
+            error_source="documented",
         ),
         Answer(
             1003,
@@ -127,6 +174,7 @@ ANSWERS: dict[int, Answer] = {
             "throttle_exceeded",
             "too many API calls, retry later",
             "guessed",
+            error_source="documented",
         ),
         Answer(
             1008,
@@ -135,6 +183,7 @@ ANSWERS: dict[int, Answer] = {
             "processing_error",
             "an unknown error occurred",
             "guessed",
+            "documented",
             "documented",
         ),
         Answer(
@@ -201,6 +250,7 @@ ANSWERS: dict[int, Answer] = {
             "this API version is not available to your application",
             "guessed",
         ),
+        _guess(2001, CLASSES[2]),
         Answer(
             3001,
             "no such account of this user",
@@ -233,6 +283,8 @@ ANSWERS: dict[int, Answer] = {
             "the checkout can't do that in its state",
             "guessed",
         ),
+        _guess(5001, CLASSES[5]),
+        _guess(6001, CLASSES[6]),
         Answer(
             7001,
             "no such user",
@@ -259,5 +311,14 @@ ANSWERS: dict[int, Answer] = {
             "the user has been deleted",
             "guessed",
         ),
+        _guess(8001, CLASSES[8]),
+        _guess(10001, CLASSES[10]),
     )
 }
+
+#: The other text of 1006 that was seen: for an access_token of the other environment.
+OTHER_ENVIRONMENT = replace(
+    ANSWERS[1006],
+    meaning="an access_token of the other environment",
+    error_description="You are trying to use an access_token from production on stage",
+)

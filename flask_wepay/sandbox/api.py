@@ -11,6 +11,7 @@ from .answers import Refused
 from .arguments import Argument, array, check_arguments, mapping, text
 from .calls import CALLS, Call, Context
 from .calls.registry import CREDENTIALS
+from .objects import Application
 from .world import World
 
 #: The versions that are known, and the first that an application made today may use.
@@ -53,11 +54,29 @@ class APIRequest:
 
 def answer(world: World, request: APIRequest) -> tuple[int, object]:
     """Do what is asked and give the HTTP status and the JSON answer."""
-    api_version = request.headers.get("api-version", "2019-04-03")
     try:
         return 200, _run(world, request)
     except Refused as refusal:
-        return refusal.status, refusal.body(api_version)
+        application = _application_of(world, request)
+        return refusal.status, refusal.body(_api_version(request, application))
+
+
+def _api_version(request: APIRequest, application: Application | None) -> str:
+    own = application.api_version if application else API_VERSIONS[-1]
+    return request.headers.get("api-version", own)
+
+
+def _application_of(world: World, request: APIRequest) -> Application | None:
+    """Find whose request it is by its token, however dead, or else by its client_id."""
+    token = world.tokens.get(request.headers.get("authorization", "").partition(" ")[2])
+    if token is not None:
+        return world.applications.get(token.client_id)
+    try:
+        client_id = _arguments(request).get("client_id")
+    except Refused:
+        return None
+    # JSON may have put anything there, a list too.
+    return world.applications.get(client_id) if isinstance(client_id, int) else None
 
 
 def _run(world: World, request: APIRequest) -> object:
@@ -166,7 +185,7 @@ def _member(context: Context, request: APIRequest, member: Any) -> object:
     try:
         response = _run_member(context, request, member)
     except Refused as refusal:
-        response = refusal.body(request.headers.get("api-version", "2019-04-03"))
+        response = refusal.body(_api_version(request, context.application))
     shown = {"call": member["call"], "response": response}
     if member.get("reference_id") is not None:
         shown["reference_id"] = member["reference_id"]

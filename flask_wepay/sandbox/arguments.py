@@ -54,13 +54,18 @@ def integer(value: Any) -> str | None:
 
 
 def decimal(value: Any) -> str | None:
-    """Want a positive amount of at most two decimal places."""
+    """Want an amount of at most two decimal places, which may be nothing."""
     if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
         return "must be a number"
     amount = Decimal(str(value))
     if not 0 <= amount < MAX_AMOUNT or amount != amount.quantize(Decimal("0.01")):
-        return "must be a positive amount of at most two decimal places"
+        return "must be an amount of at most two decimal places"
     return None
+
+
+def positive(value: Any) -> str | None:
+    """Want an amount that is more than nothing."""
+    return decimal(value) or (None if value else "must be a positive amount")
 
 
 def boolean(value: Any) -> str | None:

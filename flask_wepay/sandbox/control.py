@@ -1,17 +1,20 @@
 """The control API: the strings of :class:`Sandbox`, for other processes to pull.
 
-``POST /sandbox/<action>`` takes the method's arguments as a JSON object, and
-``GET /sandbox/<what>`` shows users, tokens, checkouts, ipns or the log.
+``POST /sandbox/<action>`` takes the method's arguments as a JSON object, ``wait`` and
+``release`` a hold's number, and ``set`` the switches; and
+``GET /sandbox/<what>`` shows users, tokens, accounts, checkouts, ipns or the log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from types import NoneType
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from .faults import check_type
 from .log import Exchange
 from .sandbox import Sandbox
 from .web import current_sandbox
@@ -59,6 +62,9 @@ def _set(sandbox: Sandbox, **switches: Any) -> dict[str, Any]:
     for name, value in switches.items():
         if name not in SWITCHES:
             raise LookupError(f"{name}; there are {', '.join(SWITCHES)}")
+        if (name, value) != ("expires_in", "absent"):
+            check_type(name, value, *SWITCHES[name])
+    for name, value in switches.items():
         setattr(sandbox if name == "state_on_denial" else sandbox.world, name, value)
     return switches
 
@@ -85,13 +91,14 @@ def _quietly(action: Action) -> Action:
     return act
 
 
-SWITCHES = (
-    "state_on_denial",
-    "expires_in",
-    "throttled",
-    "ipn_on_replacement",
-    "shows_deleted_users",
-)
+#: What can be set, and of which types; expires_in may be "absent" too.
+SWITCHES: dict[str, tuple[type, ...]] = {
+    "state_on_denial": (bool,),
+    "expires_in": (int, NoneType),
+    "throttled": (bool,),
+    "ipn_on_replacement": (bool,),
+    "shows_deleted_users": (bool,),
+}
 
 ACTIONS: dict[str, Action] = {
     "make_user": Sandbox.make_user,

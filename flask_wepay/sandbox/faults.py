@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from threading import Event, Lock
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
@@ -48,6 +49,8 @@ class Hold:
     """A request that is stopped on its way until it is released.
 
     As a context manager it releases at the end, whatever happens.
+
+    .. versionadded:: 1.0
     """
 
     call: str
@@ -97,6 +100,10 @@ class Faults:
 
     def add(self, call: str, fault: Fault, times: int = 1) -> None:
         """Keep a fault for the next requests to a call; "*" is any call."""
+        check_type("call", call, str)
+        check_type("times", times, int)
+        if times < 1:
+            raise ValueError(f"times must be 1 or more, not {times}.")
         with self._lock:
             self._faults += [(call.strip("/"), fault)] * times
 
@@ -111,6 +118,9 @@ class Faults:
 
     def hold(self, call: str, when: When) -> Hold:
         """Keep a hold for the next request to a call that no other hold takes."""
+        check_type("call", call, str)
+        if when not in get_args(When):
+            raise ValueError(f"when must be 'before' or 'after', not {when!r}.")
         with self._lock:
             hold = Hold(call.strip("/"), when, next(self._numbers))
             self._holds.append(hold)
@@ -143,6 +153,20 @@ class Faults:
                 hold.release()
             self._holds.clear()
             self._held.clear()
+
+
+def check_type(name: str, value: object, *kinds: type) -> None:
+    """Raise :exc:`TypeError` where an argument is none of these; True is no number."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds).replace("NoneType", "None")
+        raise TypeError(f"{name} must be {wanted}, not {value!r}.")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise :exc:`TypeError` or :exc:`ValueError` where nobody could wait so long."""
+    check_type(name, value, int, float)
+    if not 0 <= value < inf:  # type: ignore[operator]
+        raise ValueError(f"{name} must be 0 or more, and finite, not {value!r}.")
 
 
 def make_answer(

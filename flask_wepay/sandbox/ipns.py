@@ -29,7 +29,10 @@ class Attempt:
 
 @dataclass
 class IPN:
-    """A notification: it says of which object, never what happened to it."""
+    """A notification: it says of which object, never what happened to it.
+
+    .. versionadded:: 1.0
+    """
 
     ipn_id: int
     callback_uri: str

@@ -17,7 +17,10 @@ KEPT = 1000
 
 @dataclass
 class Exchange:
-    """One request and its answer."""
+    """One request and its answer.
+
+    .. versionadded:: 1.0
+    """
 
     number: int
     #: Seconds since 1970, by the sandbox's clock.

@@ -37,7 +37,10 @@ class Application:
 
 @dataclass
 class User:
-    """Somebody with a registration at WePay."""
+    """Somebody with a registration at WePay.
+
+    .. versionadded:: 1.0
+    """
 
     user_id: int
     email: str
@@ -66,7 +69,10 @@ class Code:
 
 @dataclass
 class Token:
-    """An access token of one application for one user."""
+    """An access token of one application for one user.
+
+    .. versionadded:: 1.0
+    """
 
     access_token: str
     client_id: int
@@ -77,7 +83,7 @@ class Token:
     expires_in: int | None = None
     callback_uri: str | None = None
     revoked_at: float | None = None
-    #: Why it was revoked: "user", "replaced" or "deleted".
+    #: Why it was revoked: "user" or "replaced".
     reason: str | None = None
 
     @property
@@ -88,7 +94,10 @@ class Token:
 
 @dataclass
 class Account:
-    """A payment account of a user."""
+    """A payment account of a user.
+
+    .. versionadded:: 1.0
+    """
 
     account_id: int
     client_id: int
@@ -108,7 +117,10 @@ class Account:
 
 @dataclass
 class Checkout:
-    """A payment to an account."""
+    """A payment to an account.
+
+    .. versionadded:: 1.0
+    """
 
     checkout_id: int
     client_id: int

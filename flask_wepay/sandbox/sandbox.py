@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import NoneType
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask
 
 from .answers import Refused
-from .faults import Fault, Faults, Hold, When, make_answer
+from .faults import Fault, Faults, Hold, When, check_seconds, check_type, make_answer
 from .gate import Gate, Patience
 from .ipns import IPN, Post
 from .log import Exchange, Log
@@ -23,7 +24,10 @@ DEFAULT_URL = "http://127.0.0.1:8010"
 
 
 class AuthorizeRefused(AssertionError):
-    """The authorize page would not take the request; the message says why."""
+    """The authorize page would not take the request; the message says why.
+
+    .. versionadded:: 1.0
+    """
 
 
 class Sandbox:
@@ -33,6 +37,8 @@ class Sandbox:
         two users.
     :param url: the address that it is known under, for :meth:`authorize` and for joining
         it to ``requests`` without a socket.
+
+    .. versionadded:: 1.0
     """
 
     client_id = CLIENT_ID
@@ -133,6 +139,9 @@ class Sandbox:
             raise AuthorizeRefused(f"This is not the authorize page: {authorize_url}")
         client = self.app.test_client()
         page = client.get(parts.path, query_string=parts.query, base_url=self.url)
+        if "Location" in page.headers:
+            # Scripted by answer_next: the page itself sends nobody back unasked.
+            return page.headers["Location"]
         if page.status_code != 200:
             problems = "; ".join(self.log.of("oauth2/authorize")[-1].problems)
             raise AuthorizeRefused(f"HTTP {page.status_code}: {problems}")
@@ -216,7 +225,8 @@ class Sandbox:
         """Give the next request to a call this answer, whatever it asks.
 
         :param call: such as "user", "oauth2/token" or "*" for any.
-        :param error_code: answer with this line of the error table, such as 1011.
+        :param error_code: answer with this line of the error table, such as 1011, or with a
+            guess at any other of the classes 2xxx to 6xxx, 8xxx and 10xxx.
         :param status: the HTTP status, of the table or else 200.
         :param body: bytes, text, an iterable of bytes, or anything that becomes JSON.
         :param headers: exactly these, over the usual ones; None leaves one out.
@@ -224,7 +234,15 @@ class Sandbox:
         :param delay: seconds to wait first.
         :param pause: seconds to wait before each chunk of an iterable body.
         :param times: for so many requests.
+        :raises TypeError, ValueError: if an argument can't be used, with its name.
         """
+        check_type("error_code", error_code, int, NoneType)
+        check_type("status", status, int, NoneType)
+        if status is not None and not 100 <= status <= 999:
+            raise ValueError(f"status must be 100 to 999, not {status}.")
+        check_type("headers", headers, Mapping, NoneType)
+        check_seconds("delay", delay)
+        check_seconds("pause", pause)
         if error_code is not None:
             refusal = Refused(error_code, status=status)
             status = refusal.status
@@ -240,16 +258,20 @@ class Sandbox:
         Where no socket is used nobody waits: the sandbox's clock moves instead, or, when
         the client's timeout is shorter, the client sees its timeout at once.
         """
+        check_seconds("seconds", seconds)
         self.faults.add(call, Fault(delay=seconds), times)
 
     def drop_next(
-        self, call: str, *, before: bool = True, raw: bytes = b"", times: int = 1
+        self, call: str, *, before: bool = True, raw: bytes | str = b"", times: int = 1
     ) -> None:
         """Cut the connection of the next request without an answer.
 
         :param before: before the work is done; False is after it.
-        :param raw: bytes to send first, which need not be HTTP.
+        :param raw: bytes or text to send first, which need not be HTTP.
         """
+        check_type("before", before, bool)
+        check_type("raw", raw, bytes, str)
+        raw = raw.encode() if isinstance(raw, str) else raw
         self.faults.add(call, Fault(drop="before" if before else "after", raw=raw), times)
 
     def hold(self, call: str, when: When = "before") -> Hold:
@@ -303,5 +325,8 @@ class Sandbox:
 
 
 def create_app(world: World | None = None, *, url: str = DEFAULT_URL) -> Flask:
-    """Make the sandbox's Flask application; its :class:`Sandbox` is in ``app.extensions``."""
+    """Make the sandbox's Flask application; its :class:`Sandbox` is in ``app.extensions``.
+
+    .. versionadded:: 1.0
+    """
     return Sandbox(world, url=url).app

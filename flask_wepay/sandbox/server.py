@@ -122,6 +122,8 @@ class LiveSandbox(Sandbox):
     :param port: 0 is any free one.
     :param delivers: send IPNs by itself as they fall due; otherwise :meth:`deliver_ipns`
         does it, which is what a test wants.
+
+    .. versionadded:: 1.0
     """
 
     def __init__(

@@ -31,6 +31,9 @@ _joined: list[tuple[str, SandboxAdapter]] = []
 
 _send = requests.Session.send
 
+#: The domains of the real WePay.
+WEPAY = ("wepay.com", "wepayapi.com")
+
 
 @contextmanager
 def join(sandbox: Sandbox) -> Iterator[None]:
@@ -38,9 +41,11 @@ def join(sandbox: Sandbox) -> Iterator[None]:
 
     requests-mock would do for one request at a time: it lets no two of them run at once,
     and a held request would keep the one that its test is about from even starting.
+
+    The real WePay is out of reach meanwhile.
     """
     entry = (sandbox.url + "/", SandboxAdapter(sandbox))
-    previous = requests.Session.send
+    previous, previous_adapter = requests.Session.send, HTTPAdapter.send
 
     def send(
         session: requests.Session, request: requests.PreparedRequest, **kwargs: Any
@@ -51,13 +56,31 @@ def join(sandbox: Sandbox) -> Iterator[None]:
         vars(session)["get_adapter"] = _Picker(session)
         return _send(session, request, **kwargs)
 
+    def guard(
+        adapter: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        if is_wepay(request.url):
+            raise RuntimeError(
+                f"A test with the sandbox was about to ask {urlsplit(request.url or '').hostname}:"
+                " is 'WEPAY_ENVIRONMENT' something else than 'sandbox'?"
+            )
+        return previous_adapter(adapter, request, *args, **kwargs)
+
     _joined.append(entry)
     requests.Session.send = send  # type: ignore[method-assign, assignment]
+    HTTPAdapter.send = guard  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         requests.Session.send = previous  # type: ignore[method-assign]
+        HTTPAdapter.send = previous_adapter  # type: ignore[method-assign]
         _joined.remove(entry)
+
+
+def is_wepay(url: str | None) -> bool:
+    """Tell whether an address is one of the real WePay."""
+    host = urlsplit(url or "").hostname or ""
+    return any(host == domain or host.endswith(f".{domain}") for domain in WEPAY)
 
 
 def _adapter_for(url: str | None) -> SandboxAdapter | None:

@@ -34,7 +34,10 @@ PREFIXES: dict[Environment, str] = {"stage": "STAGE_", "production": "PRODUCTION
 
 
 class Clock:
-    """Tell the time in seconds since 1970, moved by as much as one likes."""
+    """Tell the time in seconds since 1970, moved by as much as one likes.
+
+    .. versionadded:: 1.0
+    """
 
     def __init__(self, base: Callable[[], float] = time.time) -> None:
         self._base = base
@@ -55,6 +58,8 @@ class World:
     :param clock: the time in seconds since 1970.
     :param environment: which prefix its tokens have.
     :param ready_made: start with the application 12345 and two registered users.
+
+    .. versionadded:: 1.0
     """
 
     def __init__(

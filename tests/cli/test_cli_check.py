@@ -19,6 +19,7 @@ from flask.cli import FlaskGroup
 from flask_login import LoginManager
 
 from flask_wepay import WePay
+from flask_wepay.cli import wepay as commands
 from flask_wepay.sandbox import Sandbox
 
 Run = Callable[..., Result]
@@ -140,7 +141,7 @@ def test_settings_are_masked(run: Run, make_app: Any) -> None:
         WEPAY_CLIENT_SECRET="the secret of the client",
         WEPAY_TOKEN_KEYS=keys,
         WEPAY_THROTTLE_STORAGE="wepayhealthy://user:hidden1@redis/0?password=hidden2",
-        WEPAY_PROXIES={"https": "http://user:hidden3@proxy:3128"},
+        WEPAY_PROXIES={"https": "http://user:hid/den3@proxy:3128"},
         WEPAY_CALLBACK_URI="https://hooks.example/in?key=hidden4",
     )
 
@@ -148,6 +149,7 @@ def test_settings_are_masked(run: Run, make_app: Any) -> None:
 
     for result in (table, array):
         assert "hidden" not in result.output
+        assert "den3" not in result.output
     settings = {s["key"]: (s["origin"], s["value"]) for s in json.loads(array.stdout)["settings"]}
     assert settings["WEPAY_CLIENT_SECRET"] == ("app.config", "********")
     assert settings["WEPAY_TOKEN_KEYS"] == ("app.config", "********, ********")
@@ -156,6 +158,13 @@ def test_settings_are_masked(run: Run, make_app: Any) -> None:
     assert settings["WEPAY_CALLBACK_URI"][1] == "https://hooks.example/in?********"
     assert settings["WEPAY_TIMEOUT"] == ("default", "20")
     assert settings["WEPAY_API_VERSION"] == ("default", "-")
+
+
+def test_narrow_terminal(make_app: Any) -> None:
+    """A terminal that is too narrow is written beyond."""
+    result = make_app().test_cli_runner().invoke(commands, ["check"], env={"COLUMNS": "30"})
+
+    assert result.stdout.endswith("ll is well.\n")
 
 
 def test_certificates(run: Run, make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +277,10 @@ def test_api_version(look: Any, make_app: Any, wepay_sandbox: Sandbox) -> None:
             {"TRUSTED_HOSTS": ["shop.example", ".shop.example"]},
             [("ok", "https://shop.example/wepay/callback, from 'TRUSTED_HOSTS'")] * 2,
         ),
+        (
+            {"TRUSTED_HOSTS": "shop.example"},
+            [("ok", "https://shop.example/wepay/callback, from 'TRUSTED_HOSTS'")],
+        ),
     ],
 )
 def test_redirect_uri(
@@ -313,6 +326,7 @@ def test_callback_uri(
     assert look(make_app(**config), "callback URI") == [expected]
 
 
+@pytest.mark.usefixtures("production")
 def test_derived_callback_uri(look: Any, make_app: Any) -> None:
     """An address that Flask derives wrongly is found out, with the likely mistake."""
     config = {**PRODUCTION, "WEPAY_REDIRECT_URI": None, "TRUSTED_HOSTS": ["shop.example"]}

@@ -15,6 +15,17 @@ REDIRECT_URI = "http://localhost:8000/wepay/callback"
 SCOPE = "manage_accounts,collect_payments,view_user,preapprove_payments,send_money"
 CALLBACK_URI = "http://localhost:8000/wepay/ipn?sig=1"
 
+#: The arguments of /user/register.
+REGISTRATION = {
+    **CREDENTIALS,
+    "email": "pen@example.com",
+    "scope": SCOPE,
+    "first_name": "Pen",
+    "last_name": "Ding",
+    "original_ip": "192.0.2.1",
+    "original_device": "Mozilla/5.0",
+}
+
 #: The ready-made users.
 BILL, MARY = 100001, 100002
 

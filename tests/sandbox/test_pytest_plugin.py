@@ -151,3 +151,30 @@ def test_ipn_for_nobody(client: FlaskClient, wepay_ipn: DeliverIPN) -> None:
     """Without a queued IPN or an address there is nothing to deliver."""
     with pytest.raises(LookupError, match="No IPN is queued"):
         wepay_ipn(client, BILL)
+
+
+@pytest.mark.parametrize("host", ["wepayapi.com", "stage.wepayapi.com", "www.wepay.com"])
+@pytest.mark.usefixtures("wepay_sandbox")
+def test_real_wepay_is_out_of_reach(host: str) -> None:
+    """With the wrong environment a test fails, instead of asking the real WePay."""
+    with pytest.raises(RuntimeError, match=f"was about to ask {host}: is 'WEPAY_ENVIRONMENT'"):
+        requests.post(f"https://{host}/v2/checkout/create", json={}, timeout=5)
+
+
+def test_login_that_leads_to_the_real_wepay(wepay_connect: Connect) -> None:
+    """So it does where the browser would be sent there."""
+    app = Flask(__name__)
+    app.add_url_rule(
+        "/wepay/login", "login", lambda: redirect("https://stage.wepay.com/v2/oauth2/authorize?a=b")
+    )
+
+    with pytest.raises(AssertionError, match=r"leads to https://stage\.wepay\.com"):
+        wepay_connect(app.test_client())
+
+
+@pytest.mark.usefixtures("wepay_sandbox")
+def test_other_addresses_are_left_alone(wepay_live_sandbox: LiveSandbox) -> None:
+    """What is neither the sandbox nor WePay is asked as ever."""
+    answer = requests.post(f"{wepay_live_sandbox.url}/v2/app", json={}, timeout=5)
+
+    assert answer.json()["error_code"] == 1004

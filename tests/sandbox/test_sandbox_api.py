@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import BILL, CALLBACK_URI, CREDENTIALS, MARY, SCOPE, Call, problem
+from asking import BILL, CALLBACK_URI, CREDENTIALS, MARY, REGISTRATION, Call, problem
 from flask.testing import FlaskClient
 
 from flask_wepay.sandbox import ANSWERS, Clock, Refused, Sandbox, World
+from flask_wepay.sandbox.answers import OTHER_ENVIRONMENT
 
 # Headers and bodies
 
@@ -67,7 +68,17 @@ def test_token_of_the_other_environment(environment: Any, prefix: str, text: str
     answer = client.post("/v2/user", json={}, headers={"Authorization": f"Bearer {prefix}1"})
 
     assert problem(answer) == (401, 1006)
-    assert answer.json["error_description"] == (f"You are trying to use an access_token {text}")
+    assert answer.json["error_description"] == f"You are trying to use an access_token {text}"
+
+
+def test_line_of_the_other_environment(call: Call) -> None:
+    """The table's second line for 1006 is what the stage says to a production token."""
+    answer = call("user", "PRODUCTION_1")
+
+    assert problem(answer) == (OTHER_ENVIRONMENT.status, OTHER_ENVIRONMENT.error_code)
+    assert answer.json["error"] == OTHER_ENVIRONMENT.error
+    assert answer.json["error_description"] == OTHER_ENVIRONMENT.error_description
+    assert OTHER_ENVIRONMENT.source == "seen"
 
 
 def test_revoked_token(sandbox: Sandbox, call: Call) -> None:
@@ -163,6 +174,43 @@ def test_shape_of_errors(browser: FlaskClient, version: str, detailed: bool) -> 
     assert ("details" in answer.json) == ("documentation_url" in answer.json) == detailed
 
 
+@pytest.mark.parametrize(("version", "detailed"), [("2016-08-10", False), ("2018-08-29", True)])
+def test_version_without_a_header(
+    sandbox: Sandbox, call: Call, token: str, version: str, detailed: bool
+) -> None:
+    """Without an Api-Version, the version of whose request it is holds."""
+    sandbox.world.applications[12345].api_version = version
+    mary = sandbox.issue_token(MARY)
+    sandbox.revoke(MARY)
+    member = {"call": "/account", "authorization": token}
+
+    errors = [
+        call("account").json,
+        call("user", mary).json,
+        call("app", None, client_id=12345, client_secret="wrong").json,
+        call("batch/create", None, **CREDENTIALS).json,
+        call("batch/create", None, **CREDENTIALS, calls=[member]).json["calls"][0]["response"],
+    ]
+
+    assert [error["error_code"] for error in errors] == [1004, 1011, 1003, 1004, 1004]
+    assert ["details" in error for error in errors] == [detailed] * 5
+
+
+@pytest.mark.parametrize("client_id", [999, [12345], None])
+def test_version_of_nobody(sandbox: Sandbox, call: Call, client_id: Any) -> None:
+    """Where nobody knows whose request it is, errors are those of the latest version."""
+    sandbox.world.applications[12345].api_version = "2016-08-10"
+
+    assert "details" in call("app", None, client_id=client_id, client_secret="x").json
+
+
+def test_token_without_an_application(sandbox: Sandbox, call: Call) -> None:
+    """A token of an application that there is not is refused."""
+    token = sandbox.issue_token(client_id=999)
+
+    assert problem(call("user", token)) == (400, 1003)
+
+
 def test_risk_headers(browser: FlaskClient, token: str) -> None:
     """WePay-Risk-Token and Client-IP may go with any call."""
     headers = {
@@ -183,8 +231,25 @@ def test_error_table(error_code: int) -> None:
 
     assert body["error_code"] == error_code
     assert body["error_description"] == line.error_description
-    assert {line.source, line.status_source} <= {"documented", "seen", "guessed"}
+    known = {line.source, line.status_source, line.error_source}
+    assert known <= {"documented", "seen", "guessed"}
     assert line.meaning
+
+
+@pytest.mark.parametrize("error_code", [2001, 2004, 3003, 4003, 5001, 6001, 8001, 10001, 10999])
+def test_codes_of_a_class(error_code: int) -> None:
+    """Any code of the documented classes can be raised."""
+    body = Refused(error_code).body()
+
+    assert body["error_code"] == error_code
+    assert body["error"] == "processing_error"
+
+
+@pytest.mark.parametrize("error_code", [-1, 0, 1, 1017, 7004, 9001, 11000])
+def test_codes_that_there_are_not(error_code: int) -> None:
+    """Any other code is refused with the codes that there are."""
+    with pytest.raises(ValueError, match=rf"{error_code} .* 1001, .* 7003, .* 10xxx"):
+        Refused(error_code)
 
 
 # Throttling
@@ -272,17 +337,6 @@ def test_deleted_user(sandbox: Sandbox, call: Call, shows_state: bool) -> None:
         assert problem(answer) == (400, 7003)
     assert problem(call("account/find")) == (400, 7003)
     assert [ipn.fields for ipn in sandbox.ipns] == [{"user_id": str(BILL)}]
-
-
-REGISTRATION = {
-    **CREDENTIALS,
-    "email": "pen@example.com",
-    "scope": SCOPE,
-    "first_name": "Pen",
-    "last_name": "Ding",
-    "original_ip": "192.0.2.1",
-    "original_device": "Mozilla/5.0",
-}
 
 
 def test_register(sandbox: Sandbox, call: Call) -> None:

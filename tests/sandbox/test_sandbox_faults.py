@@ -153,6 +153,45 @@ def test_garbage(anywhere: Sandbox) -> None:
         ask(anywhere)
 
 
+def test_garbage_as_text(anywhere: Sandbox) -> None:
+    """What is sent before the end can be text, which is all that JSON can carry."""
+    anywhere.drop_next("user", raw="gärbage\r\n\r\n")
+
+    with pytest.raises(requests.ConnectionError, match="bage"):
+        ask(anywhere)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (lambda s: s.answer_next("user", error_code="1011"), "error_code must be int or None"),
+        (lambda s: s.answer_next("user", error_code=1), "error_code 1 is none of WePay's"),
+        (lambda s: s.answer_next("user", status="503"), "status must be int or None, not '503'"),
+        (lambda s: s.answer_next("user", status=True), "status must be int or None, not True"),
+        (lambda s: s.answer_next("user", status=99), "status must be 100 to 999, not 99"),
+        (lambda s: s.answer_next("user", headers=["X"]), "headers must be Mapping or None"),
+        (lambda s: s.answer_next("user", delay="1"), "delay must be int or float"),
+        (lambda s: s.answer_next("user", pause=-1), "pause must be 0 or more"),
+        (lambda s: s.answer_next("user", times="2"), "times must be int"),
+        (lambda s: s.answer_next("user", times=0), "times must be 1 or more"),
+        (lambda s: s.answer_next(7), "call must be str"),
+        (lambda s: s.delay_next("user", "soon"), "seconds must be int or float, not 'soon'"),
+        (lambda s: s.delay_next("user", float("inf")), "seconds must be 0 or more, and finite"),
+        (lambda s: s.drop_next("user", raw=7), "raw must be bytes or str"),
+        (lambda s: s.drop_next("user", before="after"), "before must be bool"),
+        (lambda s: s.hold("user", "sometime"), "when must be 'before' or 'after', not 'sometime'"),
+        (lambda s: s.hold(7), "call must be str"),
+    ],
+)
+def test_unusable_script(sandbox: Sandbox, script: Callable[[Any], Any], message: str) -> None:
+    """What can't be done to a request is refused at once, and the request goes well."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        script(sandbox)
+
+    assert sandbox.faults.take("user").answer is None
+    assert sandbox.faults.take_holds("user") == {}
+
+
 def test_body_that_breaks_off(anywhere: Sandbox) -> None:
     """A connection can be cut in the middle of a body."""
 

@@ -130,6 +130,16 @@ def test_redirect_uri_off_the_domain(sandbox: Sandbox) -> None:
         sandbox.authorize(bad)
 
 
+def test_scripted_way_back(sandbox: Sandbox, browser: FlaskClient) -> None:
+    """The page can be made to send the browser back with an error, as WePay was seen to."""
+    back = REDIRECT_URI + "?error=invalid_request"
+    sandbox.answer_next("oauth2/authorize", status=302, headers={"Location": back}, times=2)
+
+    assert sandbox.authorize(authorize_url(sandbox)) == back
+    assert browser.get(authorize_url(sandbox)).location == back
+    assert "code=" in sandbox.authorize(authorize_url(sandbox))
+
+
 def test_disabled_application(sandbox: Sandbox) -> None:
     """A disabled application gets no users."""
     sandbox.world.applications[12345].state = "disabled"

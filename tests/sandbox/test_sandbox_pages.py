@@ -119,6 +119,15 @@ def test_buttons_of_users(sandbox: Sandbox, browser: FlaskClient, token: str) ->
     assert sandbox.world.codes[code].expires_at <= sandbox.world.clock()
 
 
+def test_token_of_a_deleted_user(sandbox: Sandbox, browser: FlaskClient, token: str) -> None:
+    """The panel says of no token that it lives whose user was deleted."""
+    assert ">living<" in browser.get("/").text
+
+    sandbox.delete_user(BILL)
+
+    assert ">living<" not in browser.get("/").text
+
+
 def test_buttons_of_payments(
     sandbox: Sandbox, browser: FlaskClient, call: Call, account_id: int
 ) -> None:
@@ -256,6 +265,10 @@ def test_control_faults(control: Control, call: Call) -> None:
     with pytest.raises(ConnectionError):
         call("user")
 
+    control("drop_next", call="user", raw="garbage")
+    with pytest.raises(ConnectionError):
+        call("user")
+
     control("delay_next", call="user", seconds=0)
     assert call("user").status_code == 200
 
@@ -299,6 +312,29 @@ def test_control_switches(control: Control, sandbox: Sandbox) -> None:
 
     assert sandbox.state_on_denial is False
     assert (sandbox.world.expires_in, sandbox.world.throttled) == (60, True)
+    for expires_in in (None, "absent"):
+        assert control("set", expires_in=expires_in) == {"expires_in": expires_in}
+        assert sandbox.world.expires_in == expires_in
+
+
+@pytest.mark.parametrize(
+    ("switches", "text"),
+    [
+        ({"secret": 1}, "secret; there are state_on_denial"),
+        ({"expires_in": "soon"}, "expires_in must be int or None, not 'soon'"),
+        ({"expires_in": True}, "expires_in must be int or None"),
+        ({"shows_deleted_users": "no"}, "shows_deleted_users must be bool"),
+    ],
+)
+def test_unusable_switch(
+    browser: FlaskClient, sandbox: Sandbox, switches: dict[str, Any], text: str
+) -> None:
+    """A switch that there is not, or another kind of value, sets nothing at all."""
+    answer = browser.post("/sandbox/set", json={"throttled": True, **switches})
+
+    assert answer.status_code == 400
+    assert text in answer.json["problem"]
+    assert sandbox.world.throttled is False
 
 
 def test_control_log_and_reset(control: Control, call: Call) -> None:
@@ -338,9 +374,11 @@ def test_control_holds() -> None:
         ("revoke", {}, "missing"),
         ("delete_user", {"user_id": 1}, "KeyError"),
         ("authorize", {"authorize_url": "http://localhost/"}, "not the authorize page"),
-        ("answer_next", {"call": "user", "error_code": 1}, "KeyError"),
+        ("answer_next", {"call": "user", "error_code": 1}, "error_code 1 is none"),
+        ("answer_next", {"call": "user", "status": "503"}, "status must be int"),
+        ("hold", {"call": "user", "when": "sometime"}, "when must be"),
         ("release", {"hold": 4711}, "no hold 4711"),
-        ("set", {"secret": 1}, "secret; there are state_on_denial"),
+        ("wait", {"hold": 4711}, "no hold 4711"),
     ],
 )
 def test_control_refuses(

@@ -229,6 +229,8 @@ def test_unique_id_of_another_payment(call: Call, account_id: int) -> None:
         ({"amount": "20"}, 1003),
         ({"amount": True}, 1003),
         ({"amount": -1}, 1003),
+        ({"amount": 0}, 1003),
+        ({"amount": 0.0}, 1003),
         ({"amount": 1.005}, 1003),
         ({"amount": 1e300}, 1003),
         ({"amount": float("inf")}, 1005),
@@ -318,11 +320,13 @@ def test_refund(sandbox: Sandbox, call: Call, account_id: int) -> None:
 
     part = call("checkout/refund", amount=5, **arguments)
     too_much = call("checkout/refund", amount=16, **arguments)
+    nothing = call("checkout/refund", amount=0, **arguments)
     rest = call("checkout/refund", **arguments)
 
     assert problem(too_early) == (400, 4002)
     assert part.json == {"checkout_id": checkout_id, "state": "captured"}
     assert problem(too_much) == (400, 1003)
+    assert nothing.json["error_description"] == "amount parameter must be a positive amount"
     assert rest.json == {"checkout_id": checkout_id, "state": "refunded"}
     shown = call("checkout", checkout_id=checkout_id).json["refund"]
     assert shown == {"amount_refunded": 20.5, "refund_reason": "Rain"}

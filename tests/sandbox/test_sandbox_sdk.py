@@ -8,19 +8,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import wepay
-from asking import BILL, CREDENTIALS, REDIRECT_URI, SCOPE
+from asking import BILL, CREDENTIALS, REDIRECT_URI, REGISTRATION, SCOPE
 
-from flask_wepay.sandbox import Sandbox
-
-REGISTRATION = {
-    **CREDENTIALS,
-    "email": "pen@example.com",
-    "scope": SCOPE,
-    "first_name": "Pen",
-    "last_name": "Ding",
-    "original_ip": "192.0.2.1",
-    "original_device": "Mozilla/5.0",
-}
+from flask_wepay.sandbox import AuthorizeRefused, Sandbox
 
 
 @pytest.fixture
@@ -39,6 +29,14 @@ def sdk(wepay_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_login(sdk: Any) -> None:
     """The SDK's login gives a token that works."""
     assert sdk.call("/user")["user_id"] == BILL
+
+
+def test_scope_of_the_sdk_itself(sdk: Any, wepay_sandbox: Sandbox) -> None:
+    """The SDK's own scope has a permission that WePay's documentation has not."""
+    url = sdk.get_authorization_url(REDIRECT_URI, 12345)
+
+    with pytest.raises(AuthorizeRefused, match="unknown permission: manage_subscriptions"):
+        wepay_sandbox.authorize(url)
 
 
 def test_failed_login(sdk: Any) -> None:
@@ -66,17 +64,31 @@ def test_payments(sdk: Any, wepay_sandbox: Sandbox) -> None:
     account = sdk.call("/account/create", {"name": "Garden", "description": "Seeds"})
     account_id = {"account_id": account["account_id"]}
     sdk.call("/account/modify", {**account_id, "name": "Park"}, risk_token="1")
-    payment = {"short_description": "A bench", "type": "donation", "amount": 20}
-    paid = sdk.call("/checkout/create", {**account_id, **payment, "currency": "USD"})
+    payment = {
+        **account_id,
+        "short_description": "A bench",
+        "type": "donation",
+        "amount": 20,
+        "currency": "USD",
+        "unique_id": "bench-1",
+        "callback_uri": "https://shop.example/ipn",
+        "hosted_checkout": {"redirect_uri": "https://shop.example/thanks"},
+    }
+    paid = sdk.call("/checkout/create", payment)
+    again = sdk.call("/checkout/create", payment)
     checkout_id = {"checkout_id": paid["checkout_id"]}
+    back = wepay_sandbox.pay_at(paid["hosted_checkout"]["checkout_uri"])
     wepay_sandbox.pay(paid["checkout_id"], state="captured")
 
     refunded = sdk.call("/checkout/refund", {**checkout_id, "refund_reason": "Rain"})
-    other = sdk.call("/checkout/create", {**account_id, **payment, "currency": "USD"})
+    other = sdk.call("/checkout/create", payment | {"unique_id": "bench-2"})
     cancelled = sdk.call(
         "/checkout/cancel", {"checkout_id": other["checkout_id"], "cancel_reason": "Sun"}
     )
 
+    assert again == paid
+    assert back == f"https://shop.example/thanks?checkout_id={paid['checkout_id']}"
+    assert {ipn.callback_uri for ipn in wepay_sandbox.ipns} == {"https://shop.example/ipn"}
     assert sdk.call("/account", account_id)["name"] == "Park"
     assert len(sdk.call("/account/find")) == 1
     assert (refunded["state"], cancelled["state"]) == ("refunded", "cancelled")
