@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "pallets_sphinx_themes",
     "generated",
+    "wide_tables",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]

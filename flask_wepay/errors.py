@@ -18,7 +18,7 @@ WePayError
         Throttled                 1007, or our own budget
         PermissionDenied          1010
         TokenRevoked              1011; 7003 and state "deleted" from /user
-        ServerError               1008 or a 5xx; an OutcomeUnknown too
+        ServerError               1008, or a 5xx without a code; an OutcomeUnknown too
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def send(signal: NamedSignal, **facts: Any) -> bool:
     succeeded = True
     for receiver in signal.receivers_for(app):
         try:
-            receiver(app, **facts)
+            app.ensure_sync(receiver)(app, **facts)
         except Exception as error:  # noqa: BLE001
             # Whatever a receiver does wrong must not undo what is already true.
             succeeded = False

@@ -20,8 +20,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -29,10 +31,11 @@ from flask import Flask, session
 from flask.testing import FlaskClient
 from jinja2 import Environment
 
-from flask_wepay.sandbox import Sandbox
+from flask_wepay.sandbox import DEFAULT_URL, Sandbox
 
 MakeApp = Callable[..., Flask]
 DOCS = Path(__file__).parents[2] / "docs"
+README = DOCS.with_name("README.rst")
 
 _BLOCK = re.compile(
     r"^(?P<indent> *)\.\. (?:code-block:: (?P<language>[\w+]+)|(?P<hidden>run:))\n"
@@ -64,11 +67,10 @@ def blocks_of(page: Path) -> Iterator[Block]:
     source = page.read_text()
     for match in _BLOCK.finditer(source):
         caption = _CAPTION.search(match["options"])
-        before = ":class: before" in match["options"]
         line = source.count("\n", 0, match.start("body"))
         text = textwrap.dedent(match["body"]).strip("\n") + "\n"
         line += len(match["body"]) - len(match["body"].lstrip("\n"))
-        language = "run" if match["hidden"] else match["language"] + "-before" * before
+        language = "run" if match["hidden"] else match["language"]
         yield Block(page, line, language, caption and caption[1], text)
 
 
@@ -87,6 +89,7 @@ class Reader:
         self._make_app = make_app
         self._monkeypatch = monkeypatch
         self._contexts: list[Any] = []
+        self._joined = ExitStack()
         self._unrun: list[Path] = []
         self.namespace: dict[str, Any] = {
             "__name__": "page",
@@ -94,6 +97,7 @@ class Reader:
             "enter": self.enter,
             "leave": self.leave,
             "take": self.take,
+            "stage": self.stage,
             "DOCS": DOCS,
             "directory": directory,
             "pytest": pytest,
@@ -140,6 +144,12 @@ class Reader:
             if block.caption in captions:
                 self._save(block)
 
+    def stage(self) -> Sandbox:
+        """Put a sandbox in the place of WePay's stage, for as long as the page is read."""
+        stage = Sandbox(url="https://stage.wepayapi.com")
+        self._joined.enter_context(stage.joined())
+        return stage
+
     def read(self, block: Block) -> None:
         """Do what a block says."""
         act: Callable[[Block], None] = getattr(
@@ -154,6 +164,7 @@ class Reader:
     def close(self) -> None:
         """Give connections back."""
         self.leave()
+        self._joined.close()
         for value in list(self.namespace.values()):
             if isinstance(value, Flask) and "sqlalchemy" in value.extensions:
                 with value.app_context():
@@ -179,10 +190,6 @@ class Reader:
         importlib.invalidate_caches()
         self.adopt(vars(importlib.import_module(name)))
 
-    def _python_before(self, block: Block) -> None:
-        """Read what somebody wrote without Flask-WePay: it need only be Python."""
-        assert block.code
-
     def _pycon(self, block: Block) -> None:
         test = doctest.DocTestParser().get_doctest(
             block.text, self.namespace, str(block.page), str(block.page), block.line
@@ -207,6 +214,8 @@ class Reader:
                 self._flask(command, expected)
             elif command == "pytest":
                 self._pytest(expected)
+            elif command == "python -m flask_wepay.sandbox" and expected:
+                _start_sandbox(command, expected)
             elif command.startswith("export "):
                 for assignment in shlex.split(command)[1:]:
                     self._monkeypatch.setenv(*assignment.split("=", 1))
@@ -243,6 +252,19 @@ class Reader:
 
 def _look(block: Block) -> None:
     """Pass over what is not code of ours."""
+
+
+def _start_sandbox(command: str, expected: str) -> None:
+    # On any free port: somebody else may have the one that the page shows.
+    arguments = [sys.executable, *command.split()[1:], "--port", "0"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        patience = Timer(60, process.kill)
+        patience.start()
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in expected.splitlines()]
+        process.terminate()
+        patience.cancel()
+    _compare(command, expected, re.sub(r"http://127\.0\.0\.1:\d+", DEFAULT_URL, "".join(lines)))
 
 
 def _commands(text: str) -> Iterator[tuple[str, str]]:

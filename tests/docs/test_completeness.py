@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from reading import DOCS, blocks_of
+from blinker import NamedSignal
+from reading import DOCS, README, blocks_of
 
 import flask_wepay
 from flask_wepay import errors, signals
@@ -24,6 +29,27 @@ def test_every_setting_is_described() -> None:
     described = re.findall(r"^\.\. setting:: (\w+)$", TEXT["settings"], re.MULTILINE)
 
     assert sorted(described) == sorted(DEFAULTS)
+
+
+def test_the_readme_gives_the_defaults() -> None:
+    """The README's table has the defaults of the code, or words that stand for them."""
+    words = {
+        "none": None,
+        "from ``SECRET_KEY``": None,
+        "the callback route": None,
+        "the IPN route": None,
+        "certifi's": None,
+        "in memory": "memory://",
+    }
+    rows = re.findall(r"^   \* - (.*WEPAY_.*)\n     - (.+)$", README.read_text(), re.MULTILINE)
+
+    given = {
+        key: words[default] if default in words else ast.literal_eval(default.strip("`"))
+        for keys, default in rows
+        for key in re.findall(r"WEPAY_\w+", keys)
+    }
+
+    assert given == DEFAULTS
 
 
 def test_every_column_is_described() -> None:
@@ -65,10 +91,38 @@ def test_every_explained_error_page_exists() -> None:
     assert [heading for heading in QUOTED if f"<h1>{heading}</h1>" not in text] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def _public_names() -> Iterator[tuple[str, str]]:
+    """Give the module and the name of what the API page has, and of pytest's fixtures."""
+    directive = re.compile(r"^\.\. (\w+):: ([\w.]+).*\n((?: +:.*\n)*)", re.MULTILINE)
+    module = ""
+    for kind, name, options in directive.findall(TEXT["api"]):
+        if kind in ("module", "automodule"):
+            module = name
+            if ":members:" in options:
+                yield from ((name, member) for member in importlib.import_module(name).__all__)
+        elif kind.startswith("auto"):
+            inner, _, last = name.rpartition(".")
+            yield inner or module, last
+    for fixture in re.findall(r"^``(wepay_\w+)", TEXT["testing"], re.MULTILINE):
+        yield "flask_wepay.pytest_plugin", fixture
+
+
+@pytest.mark.parametrize(("module", "name"), list(_public_names()))
+def test_every_public_name_says_since_when(module: str, name: str) -> None:
+    """Each class, function, signal and fixture has the version that it came with."""
+    home = importlib.import_module(module)
+    text = inspect.getdoc(getattr(home, name)) or ""
+    if isinstance(getattr(home, name), NamedSignal):
+        comment = re.search(rf"((?:^#:.*\n)+){name} = ", inspect.getsource(home), re.MULTILINE)
+        text = comment[1] if comment else ""
+
+    assert ".. versionadded:: " in text
+
+
+@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
 def test_no_block_is_overlooked(page: Path) -> None:
     """What is marked as code is run: the collector sees every block."""
-    marked = len(re.findall(r"^ *\.\. (?:code-block::|run:)", TEXT[page.stem], re.MULTILINE))
+    marked = len(re.findall(r"^ *\.\. (?:code-block::|run:)", page.read_text(), re.MULTILINE))
 
     assert len(list(blocks_of(page))) == marked
 

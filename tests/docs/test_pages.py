@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from reading import DOCS, MakeApp, Reader, blocks_of
+from reading import DOCS, README, MakeApp, Reader, blocks_of
 
 from flask_wepay.pytest_plugin import Connect, DeliverIPN
 from flask_wepay.sandbox import Sandbox
 
-PAGES = sorted(path.stem for path in DOCS.glob("*.rst"))
+PAGES = [*sorted(DOCS.glob("*.rst")), README]
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ def reader(
     reader.close()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_blocks_run(page: str, reader: Reader) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_blocks_run(page: Path, reader: Reader) -> None:
     """Every block of code on a page runs, one after another."""
-    for block in blocks_of(DOCS / f"{page}.rst"):
+    for block in blocks_of(page):
         reader.read(block)
     reader.finish()
