@@ -201,7 +201,8 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
             return response
 
     def _bearer(self, token: Token | Mapping[str, Any] | None) -> Bearer:
-        token = token or self.token
+        # An empty mapping is a look-up that found nothing, not a wish for the owner's token.
+        token = self.token if token is None else token
         if token is None:
             raise MissingTokenError()
         if isinstance(token, Token):

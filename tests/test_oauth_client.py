@@ -11,7 +11,7 @@ import requests
 from applications import MakeApp, rows_of
 from authlib.integrations.base_client import MissingTokenError
 from authlib.integrations.flask_client import OAuth
-from flask import Flask, current_app
+from flask import Flask, current_app, session
 from flask.testing import FlaskClient
 from wire import RawServer, http
 
@@ -156,11 +156,16 @@ def test_api_version(make_app: MakeApp, wepay_sandbox: Any) -> None:
     assert versions == ["2019-04-03", "2018-06-01"]
 
 
-@pytest.mark.parametrize("token", [{"access_token": "a\r\nb"}, {"access_token": 5}, {"a": "b"}])
+@pytest.mark.parametrize(
+    "token", [{"access_token": "a\r\nb"}, {"access_token": 5}, {"a": "b"}, {}]
+)
 def test_given_nonsense(app: Flask, wepay: WePay, wepay_sandbox: Any, token: Any) -> None:
-    """What could not stand in a header is not sent."""
-    with app.app_context(), pytest.raises(MalformedToken):
-        wepay.oauth.wepay.post("user", json={}, token=token)
+    """What could not stand in a header is not sent, nor in its place the current owner's token."""
+    with app.test_request_context():
+        session["user"] = "alice"
+        app.extensions["wepay"].store.adopt("alice", Token("STAGE_of-alice", 100001))
+        with pytest.raises(MalformedToken):
+            wepay.oauth.wepay.post("user", json={}, token=token)
 
     assert len(wepay_sandbox.log) == 0
 
