@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from authlib.integrations.flask_client import OAuth
@@ -26,6 +27,7 @@ from .transport import Transport
 
 __all__ = ["WePay", "current_wepay", "wepay_required"]
 
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
 _OwnerLoader = TypeVar("_OwnerLoader", bound=Callable[[], str | None])
 _Getter = TypeVar("_Getter", bound=TokenGetter)
 _Setter = TypeVar("_Setter", bound=TokenSetter)
@@ -131,7 +133,7 @@ class WePay:
 
     def owner_loader(self, function: _OwnerLoader) -> _OwnerLoader:
         """Register what returns the id (str) of whoever owns authorizations, or None."""
-        self._hooks.owner_loader = function
+        self._hooks.owner_loader = _checked_hook(function)
         return function
 
     def token_getter(self, function: _Getter) -> _Getter:
@@ -140,17 +142,17 @@ class WePay:
         With :meth:`token_setter` it replaces the token table. The keys are access_token,
         user_id, token_type and expires_at (seconds since 1970, or None).
         """
-        self._hooks.token_getter = function
+        self._hooks.token_getter = _checked_hook(function)
         return function
 
     def token_setter(self, function: _Setter) -> _Setter:
         """Register what stores an owner's token, or forgets it where it is given None."""
-        self._hooks.token_setter = function
+        self._hooks.token_setter = _checked_hook(function)
         return function
 
     def prefill(self, function: _Prefill) -> _Prefill:
         """Register what returns any of user_name, user_email and user_country for WePay's form."""
-        self._hooks.prefill = function
+        self._hooks.prefill = _checked_hook(function)
         return function
 
     def _store_of(self, settings: Settings) -> Callable[[], Store]:
@@ -164,6 +166,18 @@ class WePay:
             )
 
         return make
+
+
+def _checked_hook(function: _Hook) -> _Hook:
+    """Refuse a hook that nobody would await: what a setter is given would be lost.
+
+    :raises ConfigurationError: if it is an async function.
+    """
+    if iscoroutinefunction(function):
+        raise ConfigurationError(
+            f"The hook {function.__name__!r} is an async function: make it a plain one."
+        )
+    return function
 
 
 def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:

@@ -392,6 +392,17 @@ def test_own_token_and_a_late_hook(merchant: Flask, hook: str) -> None:
         bool(current_wepay.authorized)
 
 
+@pytest.mark.parametrize("hook", ["owner_loader", "token_getter", "token_setter", "prefill"])
+def test_hook_that_is_async(wepay: WePay, hook: str) -> None:
+    """A hook that nobody would await is refused: what it is given would be lost."""
+
+    async def save() -> None:
+        raise NotImplementedError
+
+    with pytest.raises(ConfigurationError, match="'save' is an async function"):
+        getattr(wepay, hook)(save)
+
+
 # Prefill
 
 

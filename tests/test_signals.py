@@ -197,6 +197,21 @@ def test_receiver_that_raises(
     assert client.get("/wepay/login?next=/x").location.startswith("/x") is not deny
 
 
+def test_receiver_that_is_async(
+    app: Flask, client: FlaskClient, wepay_sandbox: Sandbox, wepay_connect: Connect
+) -> None:
+    """An async receiver runs to its end, as an async view does."""
+    heard = []
+
+    async def receive(sender: Flask, owner: str, user_id: int) -> None:
+        heard.append(owner)
+
+    with signals.wepay_authorized.connected_to(receive, sender=app):
+        wepay_connect(client)
+
+    assert heard == ["alice"]
+
+
 def test_receiver_of_an_ipn_that_raises(
     app: Flask, client: FlaskClient, wepay_sandbox: Sandbox, wepay_ipn: DeliverIPN, wepay: WePay
 ) -> None:
