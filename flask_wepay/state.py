@@ -12,7 +12,8 @@ from threading import Event
 from typing import Any
 
 from authlib.integrations.flask_client import OAuth
-from flask import current_app, has_request_context, session
+from flask import Flask, current_app, has_request_context, session
+from flask.globals import request_ctx
 
 from .calls import Caller
 from .errors import ConfigurationError
@@ -57,8 +58,13 @@ class State:
     def store(self) -> Store:
         """The token store, found when it is used because hooks may be registered late.
 
-        :raises ConfigurationError: if there is none, or more than one.
+        :raises ConfigurationError: if there is none, or more than one, or another application's
+            context is the current one: its owners are others, and so may its database be.
         """
+        if current_app and current_app.extensions.get("wepay") is not self:
+            raise ConfigurationError(
+                "This client was made in another application than the current one: make it there."
+            )
         getter, setter = self.hooks.token_getter, self.hooks.token_setter
         if self.settings.access_token is not None:
             self.refuse_mixture()
@@ -127,7 +133,8 @@ def current_owner(state: State, *, make: bool = False) -> str | None:
     """
     if state.settings.access_token is not None:
         return MERCHANT
-    if not has_request_context():
+    if not has_request_context() or request_ctx.app is not _current_app():
+        # The session is the request's, and names an owner of that application.
         return None
     if state.hooks.owner_loader is not None:
         return checked_owner(state.hooks.owner_loader(), "owner_loader")
@@ -144,6 +151,10 @@ def current_owner(state: State, *, make: bool = False) -> str | None:
     if make and STAND_IN not in session:
         session[STAND_IN] = secrets.token_urlsafe(16)
     return checked_owner(session.get(STAND_IN), "the session")
+
+
+def _current_app() -> Flask:
+    return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
 
 
 def browser_may_own(state: State) -> bool:

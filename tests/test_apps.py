@@ -105,6 +105,43 @@ def test_nested_contexts(
     assert (before, inside, after) == (True, False, True)
 
 
+def test_request_of_another_application(
+    two: tuple[WePay, Flask, Flask], wepay_connect: Connect
+) -> None:
+    """A session names an owner of the request's own application only."""
+    _, one, other = two
+    for app in (one, other):
+        client = app.test_client()
+        client.get("/as/7")
+        wepay_connect(client)
+
+    with one.test_request_context():
+        session["user"] = "7"
+        with other.app_context():
+            inside = current_wepay.owner
+        assert (current_wepay.owner, inside) == ("7", None)
+
+
+def test_client_of_another_application(
+    two: tuple[WePay, Flask, Flask], wepay_sandbox: Sandbox, wepay_connect: Connect
+) -> None:
+    """A client is used in its own application only: the other one's database is not asked."""
+    wepay, one, other = two
+    with one.app_context():
+        stray = wepay.client_for("7")
+
+    with other.app_context(), pytest.raises(ConfigurationError, match="made in another"):
+        stray.call("user")
+
+    with one.app_context():
+        assert not stray.authorized
+    client = one.test_client()
+    client.get("/as/7")
+    wepay_connect(client)
+    with one.app_context():
+        assert stray.authorized
+
+
 def test_settings(make_app: MakeApp) -> None:
     """Each application has its own settings and routes."""
     wepay = WePay(token_model=object())
