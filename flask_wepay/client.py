@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -19,6 +20,11 @@ __all__ = ["WePayClient", "find", "forget", "send_batch"]
 
 #: How many calls one batch holds: https://developer.wepay.com/api/api-calls/batch
 LARGEST_BATCH = 50
+
+#: Seconds for which a request believes what it looked up: a stream may go on for hours.
+LONGEST_MEMORY = 10.0
+#: Seconds that a call can be given: beyond it no timer goes.
+A_DAY = 86_400.0
 
 #: One call of a batch and whose it is.
 Member = tuple[str | None, Call]
@@ -164,7 +170,7 @@ class WePayClient:
 
 def _deadline(state: State, timeout: Any, wait: Any) -> Deadline:
     for name, seconds in ("timeout", timeout), ("wait", wait):
-        if seconds is not None and (not isinstance(seconds, int | float) or seconds < 0):
+        if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds <= A_DAY):
             raise InvalidCall(f"'{name}' is {seconds!r}: give seconds, such as 20.")
     return Deadline(state.settings.timeout if timeout is None else timeout, wait or 0.0)
 
@@ -180,9 +186,10 @@ def find(state: State, owner: str | None) -> Found:
     seen = _seen(state)
     if seen is None:
         return state.store.find(owner)
-    if owner not in seen:
-        seen[owner] = state.store.find(owner)
-    return seen[owner]
+    now = time.monotonic()
+    if owner not in seen or now - seen[owner][0] > LONGEST_MEMORY:
+        seen[owner] = now, state.store.find(owner)
+    return seen[owner][1]
 
 
 def forget(state: State, owner: str) -> None:
@@ -192,14 +199,14 @@ def forget(state: State, owner: str) -> None:
         seen.pop(owner, None)
 
 
-def _seen(state: State) -> dict[str, Found] | None:
-    """Return what this request has looked up by owner, or None outside of a request."""
+def _seen(state: State) -> dict[str, tuple[float, Found]] | None:
+    """Return what this request has looked up by owner, and when, or None outside of a request."""
     if not has_request_context():
         return None
     # Not in g, for an outer application context may serve many requests; nor in the environ,
     # which a socket's events share.
     this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-    seen: dict[int, dict[str, Found]] = vars(this).setdefault("_wepay_found", {})
+    seen: dict[int, dict[str, tuple[float, Found]]] = vars(this).setdefault("_wepay_found", {})
     return seen.setdefault(id(state), {})
 
 

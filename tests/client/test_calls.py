@@ -8,7 +8,7 @@ import json
 import typing
 from collections.abc import Callable
 from importlib.metadata import version
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -247,6 +247,25 @@ def test_one_select_per_request_and_owner(
     assert [statement.split()[0] for statement in statements] == ["SELECT", "SELECT"]
 
 
+@pytest.mark.usefixtures("alice")
+def test_a_request_that_goes_on_for_long(
+    app: Flask, client: FlaskClient, view: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a stream or a socket has looked up is not believed for ever."""
+    clock = SimpleNamespace(monotonic=iter([0.0, 9.0, 11.0]).__next__)
+    monkeypatch.setattr("flask_wepay.client.time", clock)
+
+    def look() -> str:
+        first = current_wepay.authorized
+        # As another request does.
+        app.extensions["wepay"].store.disconnect("alice")
+        return f"{first} {current_wepay.authorized} {current_wepay.authorized}"
+
+    view(look)
+
+    assert client.get("/view").text == "True True False"
+
+
 def test_an_outer_application_context_serves_many_requests(
     alice: WePayClient, client: FlaskClient, view: Any
 ) -> None:
@@ -277,7 +296,16 @@ def test_two_applications_in_one_request_share_nothing(
 
 @pytest.mark.parametrize(
     "keywords",
-    [{"timeout": "5"}, {"timeout": -1}, {"wait": "5"}, {"wait": -0.1}, {"params": 5}],
+    [
+        {"timeout": "5"},
+        {"timeout": -1},
+        {"timeout": float("inf")},
+        {"timeout": float("nan")},
+        {"wait": "5"},
+        {"wait": -0.1},
+        {"wait": 1e9},
+        {"params": 5},
+    ],
     ids=str,
 )
 def test_keywords_of_the_wrong_kind(
