@@ -59,19 +59,32 @@ class Throttle:
             items.insert(0, (type(self._total)(amount, self._total.multiples), share))
         try:
             for item, name in items:
-                if not self._limiter.hit(item, self._application, name):
+                if not self._admits(item, name):
                     raise self._throttled(call, item, name)
         except StorageError:
             self._warn()
 
-    def _throttled(self, call: str, item: RateLimitItem, name: str) -> Throttled:
+    def _admits(self, item: RateLimitItem, name: str) -> bool:
+        assert self._limiter is not None
+        if self._limiter.hit(item, self._application, name):
+            return True
+        if self._seconds_left(item, name) <= item.get_expiry() + 1:
+            return False
+        # Our clock was set back: by it what was noted before lies in the future.
+        self._limiter.clear(item, self._application, name)
+        return self._limiter.hit(item, self._application, name)
+
+    def _seconds_left(self, item: RateLimitItem, name: str) -> float:
         assert self._limiter is not None
         reset_time, _ = self._limiter.get_window_stats(item, self._application, name)
+        return reset_time - time.time()
+
+    def _throttled(self, call: str, item: RateLimitItem, name: str) -> Throttled:
         return Throttled(
             f"{call!r} was not sent: our own budget of {item} for {name} is used up."
             " Try again after 'retry_after' seconds, or let the call wait with wait=seconds.",
             call=call,
-            retry_after=max(0.01, reset_time - time.time()),
+            retry_after=max(0.01, self._seconds_left(item, name)),
         )
 
     def _warn(self) -> None:

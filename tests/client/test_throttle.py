@@ -127,6 +127,19 @@ def test_no_budget(client_of: Any, clock: time_machine.Traveller) -> None:
     assert spend(client_of(echo, WEPAY_THROTTLE=None), 100) == 100
 
 
+def test_a_clock_that_was_set_back(client_of: Any, clock: time_machine.Traveller) -> None:
+    """What was spent at a time that is the future now does not stop calls until then."""
+    client = client_of(echo, WEPAY_THROTTLE="3 per 10 seconds")
+    spend(client, 3)
+
+    clock.shift(-3600)
+
+    assert spend(client, 5) == 3
+    with pytest.raises(Throttled) as caught:
+        client.call("user")
+    assert caught.value.retry_after <= 10
+
+
 def test_a_batch_counts_once(client_of: Any, clock: time_machine.Traveller) -> None:
     """WePay counts a batch as one call, and so do we."""
 
@@ -291,10 +304,11 @@ def test_workers_share_what_they_spent(
     """Applications with one client id and one Redis share a budget; others have their own."""
     url, storage = serve(echo).url, start_redis(free_port())
     config = {"WEPAY_THROTTLE": "3 per 100 seconds", "WEPAY_THROTTLE_STORAGE": storage}
-    first, second = client_at(url, **config), client_at(url, **config)
-    other = client_at(url, WEPAY_CLIENT_ID=777, WEPAY_CLIENT_SECRET="of the other", **config)
+    other = {"WEPAY_CLIENT_ID": 777, "WEPAY_CLIENT_SECRET": "of the other"}
 
-    assert [spend(client, 2) for client in (first, second, other)] == [2, 1, 2]
+    sent = [spend(client_at(url, **config, **whose), 2) for whose in ({}, {}, other)]
+
+    assert sent == [2, 1, 2]
 
 
 @pytest.mark.parametrize(
