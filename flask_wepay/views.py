@@ -13,7 +13,6 @@ from flask import (
     Blueprint,
     abort,
     current_app,
-    g,
     make_response,
     redirect,
     render_template,
@@ -49,6 +48,8 @@ LARGEST_IPN = 64 * 1024
 LONGEST_ARGUMENT = 255
 #: Seconds after which the page of a login in progress looks again.
 RELOAD_SECONDS = 2
+#: Where a request's environ has the `next` that its error page leads to; g may outlive requests.
+NEXT = "flask_wepay.next"
 
 blueprint = Blueprint("wepay", __name__, template_folder="templates")
 _logger = logging.getLogger("flask_wepay")
@@ -63,7 +64,7 @@ def login() -> ResponseReturnValue:
         return unauthorized()
     default = _login_redirect(state)
     next_path = local_path(request.args.get("next"), _own_paths())
-    g.wepay_next = next_path
+    request.environ[NEXT] = next_path
     if request.args.get("force") != "1" and flow.connection_works(state, owner):
         return redirect(next_path or default)
     return redirect(flow.begin(state, owner, next_path))
@@ -74,7 +75,7 @@ def callback() -> ResponseReturnValue:
     """Take a browser back from WePay, and connect its owner."""
     state = _enter()
     owner, login_state = current_owner(state), _secret("state")
-    g.wepay_next = next_path = flow.next_of(state, owner, login_state)
+    request.environ[NEXT] = next_path = flow.next_of(state, owner, login_state)
     error = request.args.get("error")
     if error is not None:
         description = request.args.get("error_description")
@@ -138,7 +139,7 @@ def show_error(error: WePayError) -> ResponseReturnValue:
     status = _status(error)
     if status >= 500:
         _logger.error("%s: %s", type(error).__name__, error)
-    next_path = g.get("wepay_next") or None
+    next_path = request.environ.get(NEXT) or None
     page = render_template(
         "wepay/denied.html" if isinstance(error, AuthorizationDenied) else "wepay/error.html",
         error=error,

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from jinja2 import DictLoader
 from werkzeug.test import TestResponse
 
-from flask_wepay import WePay, current_wepay
+from flask_wepay import WePay, current_wepay, wepay_required
 from flask_wepay.errors import (
     AuthorizationDenied,
     AuthorizationError,
@@ -51,6 +51,22 @@ def mine(error: Exception) -> tuple[str, int]:
 
 MISMATCH = "/wepay/callback?code=c&state=s"
 DENIED = "/wepay/callback?error=access_denied"
+
+
+def test_page_leads_to_ones_own_next(make_app: MakeApp, wepay_sandbox: Sandbox) -> None:
+    """Where one application context serves many requests, nobody sees where another one was."""
+    app = make_app()
+    app.add_url_rule("/pay", "pay", wepay_required(lambda: "paid"), methods=["POST"])
+    alice, bob = app.test_client(), app.test_client()
+    alice.get("/as/alice")
+    bob.get("/as/bob")
+
+    with app.app_context():
+        alice.get("/wepay/login?next=/alices/secret/path")
+        page = bob.post("/pay")
+
+    assert page.status_code == 403
+    assert "secret" not in page.text
 
 
 @pytest.mark.parametrize("before", [True, False])
