@@ -41,9 +41,10 @@ class Keyring:
             raise ValueError("a Fernet key has 44 characters")
         older = [secret.encode() if isinstance(secret, str) else secret for secret in secrets]
         material = [base64.urlsafe_b64decode(key) for key in keys] + older
-        derived = [base64.urlsafe_b64encode(_derive(secret, b"tokens")) for secret in older]
+        derived = (base64.urlsafe_b64encode(_derive(secret, b"tokens")) for secret in older)
+        all_keys: list[str | bytes] = [*keys, *derived]
         return cls(
-            MultiFernet([Fernet(key) for key in (*keys, *derived)]),
+            MultiFernet([Fernet(key) for key in all_keys]),
             tuple(_derive(m, b"signing") for m in reversed(material)),
         )
 
