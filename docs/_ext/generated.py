@@ -4,6 +4,7 @@
 ``.. settings-table::`` lists all of them, and the build fails where one has no description.
 ``.. commands::`` shows what each command of ``flask wepay`` says of itself.
 ``.. sandbox-answers::`` lists every error that the sandbox gives.
+``.. repeated-calls::`` lists the calls that are made again where an answer was lost.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import stringify_annotation
 
 from flask_wepay import extension
+from flask_wepay.calls import LOOKUPS_REPEATED
 from flask_wepay.cli import wepay
 from flask_wepay.sandbox.answers import ANSWERS, OTHER_ENVIRONMENT, Answer
 from flask_wepay.sandbox.command import sandbox_command
@@ -119,6 +121,15 @@ class SandboxAnswers(_Generated):
         return self.parse(_table(head, rows))
 
 
+class RepeatedCalls(_Generated):
+    """List the look-ups that are repeated."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        calls = [f"``{call}``" for call in sorted(LOOKUPS_REPEATED)]
+        return self.parse([", ".join(calls) + ".", ""])
+
+
 def _known_how(answer: Answer) -> str:
     others = {"status": answer.status_source, "error": answer.error_source}
     differ = [f"{part} {source}" for part, source in others.items() if source != answer.source]
@@ -155,6 +166,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directives."""
     app.add_directive("setting", Setting)
     app.add_directive("settings-table", SettingsTable)
+    app.add_directive("repeated-calls", RepeatedCalls)
     app.add_directive("commands", Commands)
     app.add_directive("sandbox-answers", SandboxAnswers)
     app.connect("autodoc-process-docstring", draw_errors)

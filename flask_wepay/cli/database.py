@@ -9,13 +9,15 @@ from ..errors import ConfigurationError, StoreUnavailable
 from ..state import State
 from ..store import HookStore
 from .migrations import migration_findings
-from .output import FAIL, NOTE, OK, Finding, counted, in_production, table_of
+from .output import FAIL, NOTE, OK, WARN, Finding, counted, in_production, table_of
 
 if TYPE_CHECKING:
     from ..sqla import Maintenance
 
 __all__ = ["database_findings"]
 
+#: The databases that the package is made for and tested on.
+SUPPORTED = ("postgresql", "sqlite")
 #: How many tokens are opened, so that a large table does not take long.
 SAMPLE = 100
 
@@ -48,6 +50,9 @@ def _table(state: State, table: Maintenance) -> Iterator[Finding]:
         yield from migration_findings(table)
         return
     yield Finding("token table", OK, f"{found.database}, {counted(table.count(), 'row')}")
+    if found.database not in SUPPORTED:
+        text = f"{found.database} is not supported: take {' or '.join(SUPPORTED)}"
+        yield Finding("database", WARN, text)
     yield from migration_findings(table)
     for advice in found.advice:
         yield Finding("database", in_production(state), advice)

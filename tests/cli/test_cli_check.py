@@ -21,6 +21,7 @@ from flask_login import LoginManager
 from flask_wepay import WePay
 from flask_wepay.cli import wepay as commands
 from flask_wepay.sandbox import Sandbox
+from flask_wepay.sqla.inspection import Inspection
 
 Run = Callable[..., Result]
 BILL = 100001
@@ -345,6 +346,18 @@ def test_token_table(look: Any, app: Flask, connect: Any) -> None:
 
     assert look(app, "token table") == [("ok", "sqlite, 1 row")]
     assert look(app, "tokens") == []
+
+
+def test_database_that_is_not_supported(
+    look: Any, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another database may well lose what the rules of the table rely upon."""
+    other = Inspection("mariadb", [], [])
+    monkeypatch.setattr("flask_wepay.sqla.maintenance.inspect", lambda database: other)
+
+    [(status, text)] = look(app, "database")
+
+    assert (status, text) == ("warn", "mariadb is not supported: take postgresql or sqlite")
 
 
 def change(app: Flask, *statements: str) -> None:
