@@ -6,6 +6,7 @@ import os
 import platform
 import sqlite3
 import ssl
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,23 @@ def facts() -> dict[str, Any]:
     return {
         "machine": f"{os.cpu_count()} cores, {_processor()}",
         "system": f"{platform.system()}, Python {platform.python_version()}",
+        "revision": _revision(),
         "packages": {name: version(name) for name in PACKAGES if _installed(name)}
         | {"SQLite": sqlite3.sqlite_version, "OpenSSL": ssl.OPENSSL_VERSION.split()[1]}
         | servers.versions(),
     }
+
+
+def _revision() -> str:
+    """Return the commit that was measured, marked if the files differed from it."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
 
 
 def _processor() -> str:

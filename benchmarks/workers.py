@@ -50,8 +50,8 @@ def _of_passes(passes: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str,
     bare = median(without["per second"] for without, _ in passes)
     view = median(within["per second"] for _, within in passes)
     return {
-        "requests": sum(within["requests"] for _, within in passes),
-        "errors": sum(without["errors"] + within["errors"] for without, within in passes),
+        "requests": sum(one["requests"] for both in passes for one in both),
+        "errors": sum(one["errors"] for both in passes for one in both),
         "bare per second": bare,
         "per second": view,
         "ratio": view / bare,

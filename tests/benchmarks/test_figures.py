@@ -103,7 +103,12 @@ def test_a_short_soak_tells_nothing() -> None:
 
 def test_topics_measured_apart_say_so() -> None:
     """What an earlier run on another version measured is not passed off as this one's."""
-    facts = {"machine": "2 cores", "system": "Linux", "packages": {"Flask": "3.1.3"}}
+    facts = {
+        "machine": "2 cores",
+        "system": "Linux",
+        "revision": "8f3e2d1",
+        "packages": {"Flask": "3.1.3"},
+    }
     old = facts | {"date": "2026-01-01"}
     new = facts | {"date": "2026-02-01"}
 
@@ -111,20 +116,21 @@ def test_topics_measured_apart_say_so() -> None:
     together = report.as_rst({"measured": {"growth": new, "calls": new}})["measured"]
 
     assert apart.splitlines() == [
-        "Measured (imports) on 2026-01-01: 2 cores; Linux; Flask 3.1.3.",
+        "Measured (imports) on 2026-01-01, at commit 8f3e2d1: 2 cores; Linux; Flask 3.1.3.",
         "",
-        "Measured (growth, calls) on 2026-02-01: 2 cores; Linux; Flask 3.1.3.",
+        "Measured (growth, calls) on 2026-02-01, at commit 8f3e2d1: 2 cores; Linux; Flask 3.1.3.",
     ]
-    assert together == "Measured on 2026-02-01: 2 cores; Linux; Flask 3.1.3.\n"
+    assert together == "Measured on 2026-02-01, at commit 8f3e2d1: 2 cores; Linux; Flask 3.1.3.\n"
 
 
 def test_the_machine_is_described_without_its_name() -> None:
     """Cores, processor, system and versions are told, and nothing of whose machine it is."""
     facts = machine.facts()
 
-    assert set(facts) == {"machine", "system", "packages"}
+    assert set(facts) == {"machine", "system", "revision", "packages"}
     assert re.fullmatch(r"\d+ cores, [^/]+", facts["machine"])
     assert re.fullmatch(r"\w+, Python [\d.]+\w*", facts["system"])
+    assert re.fullmatch(r"unknown|[\w.-]+", facts["revision"])
     assert all(re.fullmatch(r"[\w.+]+", number) for number in facts["packages"].values())
 
 
