@@ -132,8 +132,7 @@ class _Watched(HTTPConnection):
                 except HTTPError as error:
                     failure = error
                 else:
-                    sock.settimeout(_remaining(ends))
-                    return sock
+                    return _limited(sock, ends)
         finally:
             self.host = name
         raise failure
@@ -146,6 +145,16 @@ class _Watched(HTTPConnection):
             self.sock.settimeout(_remaining(attempt.ends))
             attempt.sent = True
         super().send(data)
+
+
+def _limited(sock: socket.socket, ends: float) -> socket.socket:
+    """Give a new connection the time that is left, or close it if there is none."""
+    try:
+        sock.settimeout(_remaining(ends))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class _WatchedTLS(_Watched, HTTPSConnection):

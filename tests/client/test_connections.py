@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from servers import Connection, answer, answering, echo, server_context
 
-from flask_wepay import WePay, WePayClient
+from flask_wepay import WePay, WePayClient, transport
 
 HERE = Path(__file__).parent
 
@@ -53,6 +55,16 @@ def test_a_tls_connection_is_kept(
 
     assert answers == ["Bearer STAGE_alice", "Bearer STAGE_bob"] * 25
     assert server.connections == 1
+
+
+def test_a_connection_that_came_too_late_is_closed() -> None:
+    """Where the deadline passes just after connecting nothing is left open."""
+    ours, theirs = socket.socketpair()
+
+    with theirs, pytest.raises(TimeoutError):
+        transport._limited(ours, time.monotonic() - 1)
+
+    assert ours.fileno() == -1
 
 
 def test_a_certificate_is_checked_by_name(
@@ -204,6 +216,7 @@ def echo_server() -> Iterator[tuple[str, Callable[[], int]]]:
 USERS, THREADS, CALLS = 100, 64, 10_000
 
 
+@pytest.mark.no_cover  # tracing would cost half the time
 def test_64_threads_get_nobody_elses_token(
     make_app: Any, echo_server: tuple[str, Callable[[], int]], tmp_path: Path
 ) -> None:
