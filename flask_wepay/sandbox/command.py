@@ -32,10 +32,10 @@ def sandbox_command(port: int, throttle: bool, production: bool) -> None:
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error}"
         raise click.ClickException(f"Port {port} of {HOST} {reason}. Try --port.") from error
-    click.echo(f"The WePay sandbox is at {sandbox.url}")
-    click.echo(f"Its application: client_id {CLIENT_ID}, client_secret {CLIENT_SECRET}")
-    click.echo("Stop it with Ctrl-C.")
     try:
+        click.echo(f"The WePay sandbox is at {sandbox.url}")
+        click.echo(f"Its application: client_id {CLIENT_ID}, client_secret {CLIENT_SECRET}")
+        click.echo("Stop it with Ctrl-C.")
         sandbox.wait()
     except KeyboardInterrupt:
         click.echo("Stopped.")
