@@ -15,15 +15,13 @@ from store.postgresql import database_url
 from storm.kill_storm import Verdict, storm
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--callbacks", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--only", choices=["PostgreSQL", "SQLite"])
-    arguments = parser.parse_args()
-    # Leave no process behind.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as directory:
         databases = {
             "PostgreSQL": database_url,
@@ -56,4 +54,6 @@ def _run(name: str, url: str, arguments: argparse.Namespace) -> Verdict:
 
 
 if __name__ == "__main__":
+    # Leave no process behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     sys.exit(main())

@@ -8,20 +8,21 @@ process of its own that nobody kills, and that lets its answers overtake each ot
 end each owner makes one call, and that is compared with WePay's truth:
 
 lost
-    WePay holds a live token whose callback was answered "connected", or whose row was
-    granted, and the table no longer has it, although neither the owner disconnected nor
+    WePay holds a live token whose callback was answered, whatever with, or whose row was
+    granted, and the table does not have it, although neither the owner disconnected nor
     WePay said that it was revoked.
 avoidably stale
     The table has the live token of the owner's WePay user, and yet the one use failed, or
     the next use would begin with another one.
 wrong
-    A call acted as a WePay user that is not the owner's, was carried out without a live
-    token in the table, ended in another error than "connect again", or ended differently
-    when it was made once more.
+    A callback was answered otherwise than with "connected", or than with "you were
+    disconnected" where that is true. A call acted as a WePay user that is not the owner's,
+    was carried out without a live token in the table, ended in another error than "connect
+    again", or ended differently when it was made once more.
 
 What a worker took with it when it was killed between WePay's answer and our commit could
-not be helped by anybody: that is counted as "died with its worker", and one use must find
-out that the owner has to connect again.
+not be helped by anybody: that is counted as "died with its worker", of which there may be
+as many as kills, and one use must find out that the owner has to connect again.
 """
 
 from __future__ import annotations
@@ -284,35 +285,49 @@ def _rage(app: Flask, url: str, directory: Path, callbacks: int, kills: int, see
 
 
 def _judge(app: Flask, tokens: list[dict[str, Any]], log: str, verdict: Verdict) -> None:
-    lived = set()
-    for line in log.splitlines():
-        kind, *words = line.split(maxsplit=2)
-        if kind == "wrong":
-            verdict.wrong += 1
-            verdict.fates[line] += 1
-        else:
-            verdict.answers[words[0]] += 1
-            if words[0] == "302":
-                lived.add(words[1][:16])
+    answers = _judge_answers(app, log, verdict)
     live = _live_tokens(app, tokens)
     for user_id, (_, state_hash, row) in live.items():
-        if row is None or row.granted_at is None:
-            # Not in the table: its worker was killed, unless it lived to answer.
-            fate = "lost" if state_hash in lived else "died with its worker"
-        elif row.revoked_at is not None and row.reason != "disconnected":
-            fate = "lost"
-        else:
-            fate = "kept" if row.revoked_at is None else "disconnected"
+        fate = _fate(row, answers.get(state_hash))
         verdict.fates[fate] += 1
         if fate == "lost":
             verdict.lost += 1
             print("lost", user_id, row, file=sys.stderr)  # noqa: T201
+    # A kill ends one callback at most.
+    verdict.lost += max(0, verdict.fates["died with its worker"] - verdict.kills)
     rows: dict[str, list[Any]] = {}
     for row in _rows(app):
         rows.setdefault(row.owner, []).append(row)
     for owner, of_owner in rows.items():
         _judge_owner(app, owner, of_owner, live, verdict)
     verdict.owners = len(rows)
+
+
+def _judge_answers(app: Flask, log: str, verdict: Verdict) -> dict[str, str]:
+    """Judge what living workers said; give the answer to each callback by its state hash."""
+    reasons = {row.state_hash[:16]: row.reason for row in _rows(app)}
+    answers = {}
+    for line in log.splitlines():
+        kind, *words = line.split(maxsplit=2)
+        if kind == "callback":
+            answer, state_hash = words[0], words[1][:16]
+            verdict.answers[answer] += 1
+            answers[state_hash] = answer
+            if answer == "302" or (answer, reasons.get(state_hash)) == ("409", "disconnected"):
+                continue
+        verdict.wrong += 1
+        print(line, file=sys.stderr)  # noqa: T201
+    return answers
+
+
+def _fate(row: Any, answer: str | None) -> str:
+    """Say what became of a live token: its row, and what its callback was answered, if it was."""
+    granted = row is not None and row.granted_at is not None
+    if not granted and answer is None:
+        return "died with its worker"
+    if row is not None and row.reason == "disconnected" and (granted or answer == "409"):
+        return "disconnected"
+    return "kept" if granted and row.revoked_at is None else "lost"
 
 
 def _judge_owner(

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 from store.postgresql import database_url
+from storm.__main__ import main
 from storm.kill_storm import storm
+
+from flask_wepay.errors import StoreUnavailable
+from flask_wepay.sqla import SQLAlchemyStore
+
+#: Tracing every line would cost half the time, and other tests cover the same ones.
+pytestmark = pytest.mark.no_cover
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
@@ -24,3 +31,24 @@ def test_storm(kind: str, tmp_path: Path, capfd: Any) -> None:
     assert verdict.kills == 100
     # 409: the owner disconnected meanwhile.
     assert set(verdict.answers) <= {"302", "409"}
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, RuntimeError])
+def test_storm_over_a_store_that_does_not_save(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """A token that a living worker lost is not put down to a kill."""
+
+    def fail(*_: Any) -> None:
+        raise error("It can't be saved.")
+
+    monkeypatch.setattr(SQLAlchemyStore, "grant", fail)
+
+    status = main(["--only=SQLite", "--callbacks=40", "--kills=4"])
+
+    *_, verdict = capfd.readouterr().out.splitlines()
+    lost, wrong = (int(number) for number in verdict.split(" / ")[1:])
+    assert status == 1
+    assert lost > 0
+    # All but those of killed workers.
+    assert wrong >= 36
