@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Thread
@@ -271,6 +272,22 @@ def test_exchange_without_a_token(
     assert [(row.reason, row.granted_at) for row in rows()] == [("failed", None)]
 
 
+def test_exchange_that_was_not_sent(
+    client: FlaskClient, wepay_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exchange is tried again where nothing was sent, and sent once when WePay is back."""
+    back = come_back(client, wepay_sandbox)
+    wepay_sandbox.unreachable = True
+    monkeypatch.setattr(
+        time, "sleep", lambda seconds: vars(wepay_sandbox).update(unreachable=False)
+    )
+
+    answer = client.get(back)
+
+    assert answer.location == "/there"
+    assert wepay_sandbox.count("oauth2/token") == 1
+
+
 def test_failed_exchange_keeps_the_old_connection(
     client: FlaskClient, wepay_sandbox: Sandbox, wepay_connect: Connect, wepay: WePay
 ) -> None:
@@ -481,9 +498,9 @@ def test_finishing_ends(
 ) -> None:
     """The page that reloads itself stops doing so after a minute."""
     back = come_back(client, wepay_sandbox)
-    die_during_exchange(client, back, requests_mock)
 
     with time_machine.travel(timedelta(), tick=False) as clock:
+        die_during_exchange(client, back, requests_mock)
         answer, way = Browser(client, wepay_sandbox).visit(back, clock)
 
     assert answer.status_code == 409

@@ -31,6 +31,9 @@ from flask_wepay.errors import NotAuthorized, TokenRevoked
 from flask_wepay.sandbox import Sandbox
 from flask_wepay.sqla import WePayTokenMixin
 
+#: Tracing every line would cost half the time, and other tests cover the same ones.
+pytestmark = pytest.mark.no_cover
+
 OWNERS = ["alice", "bob"]
 EMAILS = ["bill@example.com", "mary@example.com"]
 
@@ -166,6 +169,17 @@ class Machine(RuleBasedStateMachine):
             self.platform.revoke(email)
             assert [self.platform.use(owner) for _ in range(2)] == [TokenRevoked] * 2
             assert self.told == [owner]
+
+    @rule(owner=owners, days=st.integers(0, 2))
+    def lose_and_prune(self, owner: str, days: int) -> None:
+        """A connection that is lost leaves its owner without one, after a prune as well."""
+        if self.expected(owner)[0] in EMAILS:
+            email, _ = self.granted[owner][-1]
+            self.platform.revoke(email)
+            assert self.platform.use(owner) is TokenRevoked
+            self.clock.shift(3 * 86400)
+            self.prune(days=days)
+            assert self.platform.use(owner) is TokenRevoked
 
     # What operators do
 

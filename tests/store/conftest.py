@@ -29,7 +29,11 @@ def postgresql_server() -> PostgreSQL:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """The settings of each kind of database that is supported."""
     if request.param == "sqlite":
-        return {"SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path}/tokens.db"}
+        return {
+            "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path}/tokens.db",
+            # Who waits for SQLite's one write lock is not served in turn.
+            "SQLALCHEMY_ENGINE_OPTIONS": {"connect_args": {"timeout": 30}},
+        }
     return {
         "SQLALCHEMY_DATABASE_URI": database_url(),
         "SQLALCHEMY_ENGINE_OPTIONS": {"isolation_level": request.param.upper()},
@@ -46,3 +50,10 @@ def app(make_app: Any, database: dict[str, Any]) -> Flask:
 def platform(app: Flask, wepay_sandbox: Sandbox) -> Platform:
     """The application's owners and what they do."""
     return Platform(app, wepay_sandbox)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time over what the database is to be asked again."""
+    for name in ("READ_SECONDS", "WRITE_SECONDS", "GRANT_SECONDS"):
+        monkeypatch.setattr(f"flask_wepay.sqla.database.{name}", 60)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +15,9 @@ from flask_wepay import signals
 from flask_wepay.errors import StoreUnavailable, TokenRevoked
 from flask_wepay.sqla import database
 from flask_wepay.tokens import Secret
+
+# Tries are for as long as a busy machine needs, but where they are known to be in vain.
+pytestmark = pytest.mark.usefixtures("patient")
 
 _CUT_OTHERS = sa.text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -34,20 +37,17 @@ def platform(
     return platform
 
 
-@pytest.fixture
-def impatient(monkeypatch: Any) -> None:
-    """Give up soon where the database stays away for long."""
-    for name in ("WRITE_SECONDS", "GRANT_SECONDS"):
-        monkeypatch.setattr(database, name, 0.3)
-
-
 @contextmanager
 def stopped(server: PostgreSQL) -> Iterator[None]:
-    server.stop()
-    try:
-        yield
-    finally:
-        server.start()
+    """Let the database stay away for long, and be given up soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WRITE_SECONDS", "GRANT_SECONDS"):
+            patch.setattr(database, name, 0.3)
+        server.stop()
+        try:
+            yield
+        finally:
+            server.start()
 
 
 def exchanging(platform: Platform) -> Any:
@@ -63,7 +63,6 @@ def cut_all(platform: Platform) -> None:
         connection.execute(_CUT_OTHERS)
 
 
-@pytest.mark.usefixtures("impatient")
 def test_stopped_before_the_exchange(platform: Platform, postgresql_server: PostgreSQL) -> None:
     """With the database away WePay is not asked, and the old token lives on."""
     browser = platform.browser("alice")
@@ -78,7 +77,6 @@ def test_stopped_before_the_exchange(platform: Platform, postgresql_server: Post
     assert platform.sandbox.count("user") == 1
 
 
-@pytest.mark.usefixtures("impatient")
 def test_reload_finishes_a_login(platform: Platform, postgresql_server: PostgreSQL) -> None:
     """The state is kept while there is no row for it, so a reload finishes the login."""
     browser = platform.browser("alice")
@@ -114,13 +112,14 @@ def test_restart_between_exchange_and_grant(
     assert platform.sandbox.count("oauth2/token") == 2
 
 
-@pytest.mark.usefixtures("impatient")
 def test_away_after_the_exchange(platform: Platform, postgresql_server: PostgreSQL) -> None:
     """Where saving finally fails the page says so, and nothing pretends to be connected."""
-    with platform.received(signals.wepay_authorized) as told:
-        with exchanging(platform) as answer:
-            postgresql_server.stop()
-        postgresql_server.start()
+    with (
+        platform.received(signals.wepay_authorized) as told,
+        ExitStack() as stack,
+        exchanging(platform) as answer,
+    ):
+        stack.enter_context(stopped(postgresql_server))
 
     assert answer.result().status_code == 503
     assert told == []
@@ -149,7 +148,6 @@ def test_pool_of_cut_connections(platform: Platform) -> None:
     assert platform.use("alice") == BILL
 
 
-@pytest.mark.usefixtures("impatient")
 def test_away_when_a_row_dies(platform: Platform, postgresql_server: PostgreSQL) -> None:
     """A dead row that can't be marked just now is marked at a later use."""
     platform.revoke(BILL)
@@ -164,20 +162,17 @@ def test_away_when_a_row_dies(platform: Platform, postgresql_server: PostgreSQL)
     assert platform.reasons() == ["revoked"]
 
 
-@pytest.mark.usefixtures("impatient")
 def test_away_when_a_login_fails(platform: Platform, postgresql_server: PostgreSQL) -> None:
     """A login that failed and can't be noted as such still ends with WePay's reason."""
     platform.sandbox.answer_next("oauth2/token", error_code=1012)
 
-    with exchanging(platform) as answer:
-        postgresql_server.stop()
-    postgresql_server.start()
+    with ExitStack() as stack, exchanging(platform) as answer:
+        stack.enter_context(stopped(postgresql_server))
 
     assert answer.result().status_code == 502
     assert platform.use("alice") == BILL
 
 
-@pytest.mark.usefixtures("impatient")
 def test_away_at_a_disconnect(platform: Platform, postgresql_server: PostgreSQL) -> None:
     """A disconnect without the database is an error, and disconnects nobody."""
     with (

@@ -112,6 +112,7 @@ def test_rotation_meets_a_row_that_has_ended(with_keys: Any) -> None:
     assert [(row.token, row.reason) for row in platform.rows()] == [(None, "disconnected")]
 
 
+@pytest.mark.usefixtures("patient")
 def test_rotation_under_load(with_keys: Any) -> None:
     """Rotating again and again while owners connect loses nobody."""
     owners = connect_all(with_keys(OLD), 4)

@@ -1,9 +1,9 @@
-"""SERIALIZABLE: PostgreSQL may give up a transaction that only reads, and we read again."""
+"""SERIALIZABLE: PostgreSQL may give up any transaction, and what is ours is tried again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -78,6 +78,20 @@ def test_page_of_a_rotation_is_repeated(platform: Platform) -> None:
 
     assert reasons == ["40001"]
     assert progress == [(2, 0)]
+
+
+def test_grant_is_repeated(platform: Platform) -> None:
+    """A grant that was given up is made again, without asking WePay again."""
+    browser = platform.browser("alice")
+    back = platform.authorized(browser)
+
+    with ExitStack() as stack, platform.exchanging(browser, back) as answer:
+        reasons = stack.enter_context(given_up(platform))
+
+    assert answer.result().location == "/"
+    assert reasons == ["40001"]
+    assert platform.sandbox.count("oauth2/token") == 3
+    assert platform.use("alice") == BILL
 
 
 def test_look_up_in_a_transaction_of_the_view(platform: Platform) -> None:
