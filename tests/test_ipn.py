@@ -74,9 +74,13 @@ def connected(client: FlaskClient, wepay_connect: Connect, told: Told) -> FlaskC
 @pytest.fixture
 def file_app(make_app: MakeApp, tmp_path: Path) -> Flask:
     """An application whose database takes more than one connection, and waits for a lock."""
+    return app_on_file(make_app, tmp_path, timeout=30)
+
+
+def app_on_file(make_app: MakeApp, directory: Path, timeout: float) -> Flask:
     return make_app(
-        SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/db.sqlite",
-        SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 1}},
+        SQLALCHEMY_DATABASE_URI=f"sqlite:///{directory}/db.sqlite",
+        SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": timeout}},
     )
 
 
@@ -657,25 +661,26 @@ def test_database_away(
 
 
 def test_row_that_cannot_be_marked(
-    file_app: Flask, wepay_sandbox: Sandbox, wepay_connect: Connect
+    make_app: MakeApp, wepay_sandbox: Sandbox, wepay_connect: Connect, tmp_path: Path
 ) -> None:
     """A revocation that can't be noted now is 503, and noted and told with the next delivery."""
-    told = next(collecting := collect(file_app))
-    client = file_app.test_client()
+    app = app_on_file(make_app, tmp_path, timeout=1)
+    told = next(collecting := collect(app))
+    client = app.test_client()
     client.get("/as/alice")
     wepay_connect(client)
     told.clear()
     [revoked] = wepay_sandbox.revoke(BILL)
     uri = revoked.callback_uri or ""
-    with file_app.app_context():
-        engine = file_app.extensions["test"]["db"].engine
+    with app.app_context():
+        engine = app.extensions["test"]["db"].engine
 
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        locked = post(file_app, uri, {"user_id": BILL}).status_code
+        locked = post(app, uri, {"user_id": BILL}).status_code
         connection.rollback()
     told_while_locked = list(told)
-    free = post(file_app, uri, {"user_id": BILL}).status_code
+    free = post(app, uri, {"user_id": BILL}).status_code
 
     assert (locked, told_while_locked, free) == (503, [], 200)
     assert [name for name, _ in told] == ["token_revoked"]

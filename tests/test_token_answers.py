@@ -368,14 +368,14 @@ def drip(connection: socket.socket, left: Event) -> None:
 def test_deadline(make_app: MakeApp, answer: Answer) -> None:
     """However slowly an answer comes, the page is there soon after WEPAY_TIMEOUT."""
     with RawServer(answer) as server:
-        app = make_app(WEPAY_SANDBOX_URL=server.url, WEPAY_TIMEOUT=0.3)
+        app = make_app(WEPAY_SANDBOX_URL=server.url, WEPAY_TIMEOUT=1.5)
         browser = app.test_client()
         arguments = log_in(browser)
         began = time.monotonic()
 
         page = browser.get("/wepay/callback", query_string=arguments)
 
-        assert 0.25 <= time.monotonic() - began < 3
+        assert 1.4 <= time.monotonic() - began < 10
         check_refused(app, page)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selenium.common.exceptions import JavascriptException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -11,7 +12,13 @@ from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
 
 PATIENCE = 20  # seconds
+#: What is raised where a page is asked while the next one takes its place.
+IN_BETWEEN = [JavascriptException, StaleElementReferenceException]
 IS_NEW = "return !window.isOld && document.readyState === 'complete'"
+WIDTH = """
+const page = document.documentElement
+return page.scrollWidth > page.clientWidth ? 'wider than the window' : 'no wider'
+"""
 
 
 class Visitor:
@@ -19,7 +26,7 @@ class Visitor:
         self.browser = browser
         self.home = home
         self.pictures = pictures
-        self.wait = WebDriverWait(browser, PATIENCE, poll_frequency=0.05)
+        self.wait = WebDriverWait(browser, PATIENCE, 0.05, ignored_exceptions=IN_BETWEEN)
         self.window = browser.current_window_handle
         #: What the console may say, since the test is about it.
         self.expected: list[str] = []
@@ -51,9 +58,8 @@ class Visitor:
         """Wait until the page shows this text, and fits the window."""
         body = (By.TAG_NAME, "body")
         self.wait.until(expected_conditions.text_to_be_present_in_element(body, text))
-        assert not self.browser.execute_script(
-            "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        ), "The page is wider than the window."
+        width = self.wait.until(lambda browser: browser.execute_script(WIDTH))
+        assert width == "no wider", f"The page is {width}."
 
     def sees_without_scrolling(self, text: str) -> None:
         """Want a button or link to be in the window already."""

@@ -13,7 +13,7 @@ app.config.update(
     SECRET_KEY="a secret key for tests only",
     WEPAY_ENVIRONMENT="sandbox",
     WEPAY_SANDBOX_URL=url,
-    WEPAY_THROTTLE="30 per 2 seconds",
+    WEPAY_THROTTLE="30 per 5 seconds",
     WEPAY_THROTTLE_STORAGE=storage,
 )
 wepay = WePay(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -241,16 +242,19 @@ def late(wsgi_app: Any, now: list[float]) -> Any:
 
 def test_no_try_after_the_deadline(serve: Any, client_at: Any, slept: list[float]) -> None:
     """A look-up that hung until the deadline is not made again."""
+    arrived = threading.Event()
 
     def silent(connection: Connection) -> None:
         connection.read()
+        arrived.set()
         connection.server.stopped.wait()
 
     server = serve(silent)
 
     with pytest.raises(OutcomeUnknown):
-        client_at(server.url).call("user", timeout=0.1)
+        client_at(server.url).call("user", timeout=1)
 
+    assert arrived.wait(10)
     assert (len(server.requests), slept) == (1, [])
 
 

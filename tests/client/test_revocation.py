@@ -352,6 +352,8 @@ def test_workers_that_find_out_together(make_app: Any, serve: Any, tmp_path: Any
         WEPAY_SANDBOX_URL=server.url,
         WEPAY_THROTTLE=None,
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'tokens.db'}",
+        # Who waits for SQLite's one write lock is not served in turn.
+        SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 30}},
     )
     wepay: WePay = app.extensions["test"]["wepay"]
     overlapping_logins(app, "alice", *(f"STAGE_{n}" for n in range(4)))

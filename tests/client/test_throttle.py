@@ -210,8 +210,8 @@ def test_logins_over_their_share(
 def test_a_redis_shared_by_three_processes(serve: Any, start_redis: Callable[[int], str]) -> None:
     """Three processes that share a Redis stay within one budget at the server.
 
-    The window is 2 s, to be quick. What one call takes longer on its way than another
-    shows as jitter at the server, so any 1.5 s are looked at.
+    The window is 5 s, to be quick. What one call takes longer on its way than another
+    shows as jitter at the server, so any 3 s are looked at.
     """
     arrivals: list[float] = []
 
@@ -230,7 +230,7 @@ def test_a_redis_shared_by_three_processes(serve: Any, start_redis: Callable[[in
     assert len(arrivals) == 60
     arrivals.sort()
     gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[30:], strict=False)]
-    assert min(gaps) > 1.5
+    assert min(gaps) > 3
 
 
 def test_redis_away_stops_nothing(
@@ -259,8 +259,12 @@ def test_redis_away_stops_nothing(
     assert "secret" not in caplog.text
 
 
-def test_redis_that_hangs_stalls_little(client_at: Any, serve: Any) -> None:
+def test_redis_that_hangs_stalls_little(
+    client_at: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A Redis that accepts and says nothing costs a second once, not every call one."""
+    # However slow the machine is, it is too early to try the Redis again.
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     hanging: RawServer = serve(lambda connection: connection.server.stopped.wait())
     client = client_at(
         serve(echo).url,
@@ -268,11 +272,11 @@ def test_redis_that_hangs_stalls_little(client_at: Any, serve: Any) -> None:
         WEPAY_THROTTLE_STORAGE=f"redis://127.0.0.1:{hanging.port}/0",
     )
 
-    started = time.monotonic()
+    started = time.perf_counter()
     for _ in range(20):
         client.call("user")
 
-    assert time.monotonic() - started < 3
+    assert time.perf_counter() - started < 15
     assert hanging.connections == 1
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from asking import BILL
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flask_wepay.sandbox import Sandbox
@@ -32,7 +32,12 @@ def one_sandbox() -> Sandbox:
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(deadline=None, max_examples=15)
+@settings(
+    deadline=None,
+    max_examples=15,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_any_arguments(one_sandbox: Sandbox, name: str, data: st.DataObject) -> None:
     """A call with any arguments is done, or refused in WePay's form."""

@@ -239,10 +239,11 @@ def test_live_delay() -> None:
     """A delay is real where there is a socket; the client's timeout ends it."""
     with LiveSandbox() as sandbox:
         waited: list[float] = []
-        released = threading.Event()
+        arrived, released = threading.Event(), threading.Event()
 
         def wait(seconds: float) -> None:
             waited.append(seconds)
+            arrived.set()
             released.wait(10)
 
         sandbox.patience.wait = wait  # type: ignore[method-assign]
@@ -250,6 +251,8 @@ def test_live_delay() -> None:
 
         with pytest.raises(requests.ReadTimeout):
             ask(sandbox, timeout=(5, 0.05))
+        # On a busy machine the request may be taken up only after the client has left.
+        assert arrived.wait(10)
         released.set()
 
         assert waited == [30]
