@@ -176,7 +176,7 @@ def _deadline(state: State, timeout: Any, wait: Any) -> Deadline:
 
 
 def find(state: State, owner: str | None) -> Found:
-    """Look an owner up, once per request; outside of one every time anew.
+    """Look an owner up, once per request that is no long one; outside of one every time anew.
 
     :raises ConfigurationError: if the owner is no string.
     """

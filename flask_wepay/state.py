@@ -58,13 +58,9 @@ class State:
     def store(self) -> Store:
         """The token store, found when it is used because hooks may be registered late.
 
-        :raises ConfigurationError: if there is none, or more than one, or another application's
-            context is the current one: its owners are others, and so may its database be.
+        :raises ConfigurationError: if there is none, or more than one, or its session would be
+            that of another application, whose context is the current one.
         """
-        if current_app and current_app.extensions.get("wepay") is not self:
-            raise ConfigurationError(
-                "This client was made in another application than the current one: make it there."
-            )
         getter, setter = self.hooks.token_getter, self.hooks.token_setter
         if self.settings.access_token is not None:
             self.refuse_mixture()
@@ -80,6 +76,10 @@ class State:
             raise ConfigurationError(
                 "There is nowhere to keep tokens. Did you forget WePay(token_model=…), or a"
                 " 'token_getter' and a 'token_setter'?"
+            )
+        if current_app and current_app.extensions.get("wepay") is not self:
+            raise ConfigurationError(
+                "This client was made in another application than the current one: make it there."
             )
         return self._sqlalchemy_store
 
