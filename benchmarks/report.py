@@ -205,7 +205,9 @@ def _measured(by_topic: dict[str, Any]) -> str:
         packages = ", ".join(f"{name} {number}" for name, number in facts["packages"].items())
         what = "Measured" if len(topics) == 1 else f"Measured ({', '.join(of_topics)})"
         on = f"{facts['machine']}; {facts['system']}; {packages}"
-        lines.append(f"{what} on {facts['date']}, at commit {facts['revision']}: {on}.\n")
+        # Results from before it was noted have none.
+        at = f", at commit {facts['revision']}" if "revision" in facts else ""
+        lines.append(f"{what} on {facts['date']}{at}: {on}.\n")
     return "\n".join(lines)
 
 
