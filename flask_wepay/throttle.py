@@ -59,33 +59,25 @@ class Throttle:
             items.insert(0, (type(self._total)(amount, self._total.multiples), share))
         try:
             for item, name in items:
-                if not self._admits(item, name):
-                    raise self._throttled(call, item, name)
+                seconds = self._take(item, name)
+                if seconds:
+                    raise _throttled(call, item, name, seconds)
         except StorageError:
             self._warn()
 
-    def _admits(self, item: RateLimitItem, name: str) -> bool:
+    def _take(self, item: RateLimitItem, name: str) -> float:
+        """Take one call out of a budget; return 0, or the seconds until one is left."""
         assert self._limiter is not None
         if self._limiter.hit(item, self._application, name):
-            return True
-        if self._seconds_left(item, name) <= item.get_expiry() + 1:
-            return False
+            return 0.0
+        reset_time, _ = self._limiter.get_window_stats(item, self._application, name)
+        seconds = reset_time - time.time()
+        if seconds <= item.get_expiry() + 1:
+            return max(0.01, seconds)
         # Our clock was set back: by it what was noted before lies in the future.
         self._limiter.clear(item, self._application, name)
-        return self._limiter.hit(item, self._application, name)
-
-    def _seconds_left(self, item: RateLimitItem, name: str) -> float:
-        assert self._limiter is not None
-        reset_time, _ = self._limiter.get_window_stats(item, self._application, name)
-        return reset_time - time.time()
-
-    def _throttled(self, call: str, item: RateLimitItem, name: str) -> Throttled:
-        return Throttled(
-            f"{call!r} was not sent: our own budget of {item} for {name} is used up."
-            " Try again after 'retry_after' seconds, or let the call wait with wait=seconds.",
-            call=call,
-            retry_after=max(0.01, self._seconds_left(item, name)),
-        )
+        admitted = self._limiter.hit(item, self._application, name)
+        return 0.0 if admitted else float(item.get_expiry())
 
     def _warn(self) -> None:
         now = time.monotonic()
@@ -95,6 +87,15 @@ class Throttle:
             _logger.warning(
                 "'WEPAY_THROTTLE_STORAGE' does not answer; calls to WePay go on unthrottled."
             )
+
+
+def _throttled(call: str, item: RateLimitItem, name: str, seconds: float) -> Throttled:
+    return Throttled(
+        f"{call!r} was not sent: our own budget of {item} for {name} is used up."
+        " Try again after 'retry_after' seconds, or let the call wait with wait=seconds.",
+        call=call,
+        retry_after=seconds,
+    )
 
 
 def _parse(limit: str) -> RateLimitItem:

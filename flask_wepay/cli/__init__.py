@@ -14,10 +14,9 @@ import click
 from cryptography.fernet import Fernet
 from flask.cli import AppGroup
 
-from ..client import WePayClient
+from ..client import WePayClient, find
 from ..errors import ConfigurationError, InvalidCall, TokenUnreadable, WePayError
 from ..notifications import PARAMETER
-from ..state import checked_owner
 from ..store import MERCHANT
 from .callback_uris import callback_uri
 from .check import check
@@ -79,7 +78,6 @@ def call_(call: str, parameters: tuple[str, ...], owner: str | None, file: TextI
         owner = MERCHANT
     elif owner is None:
         raise click.UsageError("Missing option '--owner'.")
-    checked_owner(owner, "'--owner'")
     given = {**_read_object(file), **dict(_read_parameter(text) for text in parameters)}
     answer = WePayClient(state, owner).call(call, params=given)
     click.echo(json.dumps(_redacted(answer), indent=2))
@@ -130,8 +128,7 @@ def forget(owner: str, yes: bool) -> None:
     'flask wepay prune' deletes them.
     """
     state = state_here()
-    checked_owner(owner, "The command line")
-    found = state.store.find(owner)
+    found = find(state, owner)
     name = printable(owner)
     # What has expired, or is of a former WePay user, still has a token here.
     if not found.candidates and found.ended in (None, "disconnected"):
