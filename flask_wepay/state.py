@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 from authlib.integrations.flask_client import OAuth
-from flask import Flask, current_app, has_request_context, session
+from flask import Flask, current_app, has_request_context, request, session
 from flask.globals import request_ctx
 
 from .calls import Caller
@@ -139,9 +139,7 @@ def current_owner(state: State, *, make: bool = False) -> str | None:
     if state.hooks.owner_loader is not None:
         return checked_owner(state.hooks.owner_loader(), "owner_loader")
     if hasattr(current_app, "login_manager"):
-        from flask_login import current_user
-
-        return checked_owner(current_user.get_id(), "current_user.get_id()")
+        return _user_of_flask_login()
     if state.settings.environment == "production":
         raise ConfigurationError(
             "In production 'owner_loader' is required without Flask-Login: register a function"
@@ -151,6 +149,23 @@ def current_owner(state: State, *, make: bool = False) -> str | None:
     if make and STAND_IN not in session:
         session[STAND_IN] = secrets.token_urlsafe(16)
     return checked_owner(session.get(STAND_IN), "the session")
+
+
+def _user_of_flask_login() -> str | None:
+    """Return the id of Flask-Login's user, asked once per request and user.
+
+    A commit expires the user, and asking again would take the connection back that the commit
+    gave away, and hold it while WePay is waited for.
+    """
+    from flask_login import current_user
+
+    user = current_user._get_current_object()  # noqa: SLF001
+    this: Any = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    seen: list[tuple[Any, str | None]] = vars(this).setdefault("_wepay_user", [])
+    # A login, a logout or another user puts another object there.
+    if not seen or seen[0][0] is not user:
+        seen[:] = [(user, checked_owner(user.get_id(), "current_user.get_id()"))]
+    return seen[0][1]
 
 
 def _current_app() -> Flask:

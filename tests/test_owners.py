@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,6 +285,66 @@ def test_flask_login(
     assert client.get("/open").text == "False"
     client.get("/log-out")
     assert client.get("/open").text == "False"
+
+
+def test_another_user_within_a_request(
+    with_flask_login: Flask, wepay_sandbox: Sandbox, wepay_connect: Connect
+) -> None:
+    """A login, another one and a logout in the midst of a request each change the owner."""
+    client = with_flask_login.test_client()
+    client.get("/log-in/alice")
+    wepay_connect(client)
+
+    with with_flask_login.test_request_context():
+        seen = [current_wepay.owner]
+        for name in ("alice", "bob", "alice"):
+            login_user(User(name))
+            seen.append(f"{current_wepay.owner} {current_wepay.authorized}")
+        logout_user()
+        seen.append(current_wepay.owner)
+
+    assert seen == [None, "alice True", "bob False", "alice True", None]
+
+
+def test_committed_view_holds_no_connection(
+    make_app: MakeApp, tmp_path: Path, wepay_sandbox: Sandbox, wepay_connect: Connect
+) -> None:
+    """A view that commits before it calls WePay has given its connection back, its user's too."""
+    app = make_app(owner_loader=False, SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/app.db")
+    db = app.extensions["test"]["db"]
+
+    class Member(UserMixin, db.Model):  # type: ignore[misc,name-defined]
+        id = db.Column(db.Integer, primary_key=True)
+
+    LoginManager(app).user_loader(lambda id_: db.session.get(Member, int(id_)))
+
+    @app.get("/enter")
+    def enter() -> str:
+        login_user(db.session.get(Member, 1))
+        return ""
+
+    @app.get("/pay")
+    @wepay_required
+    def pay() -> str:
+        db.session.commit()
+        return str(current_wepay.call("user")["email"])
+
+    with app.app_context():
+        db.create_all()
+        db.session.add(Member(id=1))
+        db.session.commit()
+        pool = db.engine.pool
+    client = app.test_client()
+    client.get("/enter")
+    wepay_connect(client)
+
+    with ThreadPoolExecutor() as threads, wepay_sandbox.hold("user", "before") as hold:
+        answer = threads.submit(client.get, "/pay")
+        hold.wait()
+        held = pool.checkedout()  # type: ignore[attr-defined]
+
+    assert answer.result().text == "bill@example.com"
+    assert held == 0
 
 
 @pytest.mark.parametrize("path", ["/wepay/login?next=/there", "/account"])
