@@ -66,7 +66,7 @@ class Keyring:
         """
         try:
             content = json.loads(self._fernet.decrypt(ciphertext))
-        except (InvalidToken, ValueError) as error:
+        except (InvalidToken, TypeError, ValueError) as error:
             raise Unreadable("no key opens it") from error
         row = [client_id, owner, user_id]
         if not isinstance(content, list) or content[:-1] != row or type(content[-1]) is not str:
@@ -79,8 +79,8 @@ class Keyring:
         :raises Unreadable: if no key opens it.
         """
         try:
-            return self._fernet.rotate(ciphertext.encode()).decode()
-        except (InvalidToken, ValueError) as error:
+            return self._fernet.rotate(ciphertext).decode()
+        except (InvalidToken, TypeError, ValueError) as error:
             raise Unreadable("no key opens it") from error
 
 

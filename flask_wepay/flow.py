@@ -102,9 +102,9 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
         raise StateMismatch("This is not a login that this browser began within the last hour.")
     # Over the budget the state is kept, so that a reload finishes the login.
     state.caller.admit_exchange()
-    state.store.release()
+    place = state.store.release()
     try:
-        pending = state.store.begin(owner, login_state)
+        pending = state.store.begin(owner, login_state, place)
     except StateTaken:
         return "pending"
     key = _key(state, owner)

@@ -150,6 +150,7 @@ def handle(state: State, origin: Origin, fields: Mapping[str, str]) -> bool:
     if origin.row_id is None:
         return True
     user_id = int(fields["user_id"])
+    state.store.recover()
     if state.store.user_of_row(origin.row_id, origin.state_hash) != user_id:
         return True
     living = state.store.living(user_id)

@@ -92,6 +92,8 @@ class Pending:
     predecessors: tuple[str, ...] = ()
     #: When the newest row was granted that the owner ever had.
     last_granted_at: datetime | None = None
+    #: Where the row is, as :meth:`Store.release` returned it.
+    place: Any = None
 
 
 class Store(Protocol):
@@ -106,8 +108,8 @@ class Store(Protocol):
         It is "granted", "pending" (for less than a minute) or "dead".
         """
 
-    def begin(self, owner: str, state: Secret) -> Pending:
-        """Bear the pending row.
+    def begin(self, owner: str, state: Secret, place: Any = None) -> Pending:
+        """Create the pending row, where the session was that :meth:`release` released.
 
         :raises StateTaken: if the state has one.
         """
@@ -142,10 +144,17 @@ class Store(Protocol):
     def living(self, user_id: int) -> tuple[Authorization, ...]:
         """Return the living authorizations of a WePay user, whoever owns them."""
 
-    def release(self) -> None:
+    def recover(self) -> None:
+        """Roll a failed transaction of the application's session back.
+
+        Only for the package's own routes, before they ask who the owner is.
+        """
+
+    def release(self) -> Any:
         """Give back the connection of the application's session, committing it.
 
-        Only for the package's own routes and commands, before they ask WePay.
+        Only for the package's own routes and commands, before they ask WePay. Return the
+        place that the transaction was in, for :meth:`begin`.
         """
 
 
@@ -183,7 +192,7 @@ class HookStore:
         """Return None: hooks know of no states."""
         return None
 
-    def begin(self, owner: str, state: Secret) -> Pending:
+    def begin(self, owner: str, state: Secret, place: Any = None) -> Pending:
         """Return a name for nothing: hooks keep no pending rows."""
         return Pending(owner)
 
@@ -220,6 +229,9 @@ class HookStore:
     def living(self, user_id: int) -> tuple[Authorization, ...]:
         """Return nothing: a getter knows owners, not WePay's users."""
         return ()
+
+    def recover(self) -> None:
+        """Do nothing: what sessions hooks have is theirs to know."""
 
     def release(self) -> None:
         """Do nothing: what connections hooks hold is theirs to know."""

@@ -215,6 +215,7 @@ def _enter() -> State:
     state = current_state()
     if state.settings.access_token is not None:
         abort(404)
+    state.store.recover()
     return state
 
 

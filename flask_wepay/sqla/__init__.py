@@ -6,9 +6,9 @@ and no order of workers is needed. Only this package imports SQLAlchemy.
 
 from __future__ import annotations
 
-from .database import session_of
 from .maintenance import Maintenance
 from .model import WePayTokenMixin
+from .session import session_of
 from .store import SQLAlchemyStore
 
 __all__ = ["Maintenance", "SQLAlchemyStore", "WePayTokenMixin", "session_of"]

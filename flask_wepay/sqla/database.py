@@ -1,29 +1,22 @@
-"""The application's database: which connection is used, what is tried again, whose clock."""
+"""The application's database: where its session reads and writes, and for how long we try."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-import tenacity
-from flask import Flask
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    ProgrammingError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
-from ..errors import ConfigurationError, StoreUnavailable
+from ..errors import StoreUnavailable, TokenUnreadable
+from .failures import is_of_the_row, may_pass, repeated, spoils_connection, translated, was_ended
+from .place import Place, is_guarded, is_told, move, place_of, refuse_guarded
+from .session import Bind, bind_of, holds_connection, joined_to, like, pinned, plain
 
-__all__ = ["Database", "session_of", "utc"]
+__all__ = ["Database", "Transaction"]
 
 #: Seconds for which a look-up, a row's birth or end, and its grant are tried again; with the
 #: call's own deadline in between, a callback stays under the 30 s after which gunicorn kills it.
@@ -37,52 +30,60 @@ LOCK_MILLISECONDS = 1000
 _Result = TypeVar("_Result")
 
 
-def session_of(app: Flask) -> Callable[[], Session]:
-    """Return what gives the session of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite.
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A short transaction of our own."""
 
-    :raises ConfigurationError: if the application has neither.
-    """
-    extension = app.extensions.get("sqlalchemy")
-    if extension is None:
-        raise ConfigurationError(
-            "There is no SQLAlchemy session for 'token_model'. Did you forget to call"
-            " db.init_app(app)? Without Flask-SQLAlchemy pass WePay(session=…), a callable"
-            " that gives a session."
-        )
+    session: Session
+    connection: sa.Connection
 
-    def current() -> Session:
-        session = extension.session
-        return session() if isinstance(session, scoped_session) else session  # type: ignore[no-any-return]
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
+        """Execute a statement as the application's session would."""
+        result: Any = self.session.execute(statement, parameters)
+        return result  # type: ignore[no-any-return]
 
-    return current
+    def rows(self, query: sa.Executable, parameters: Any = None) -> Sequence[sa.Row[Any]]:
+        """Execute a query and return all of its rows."""
+        return _rows(self.execute(query, parameters))
 
 
 class Database:
     """Where the token table is; every method raises StoreUnavailable where it can't."""
 
-    def __init__(self, model: Any, session: Callable[[], Session]) -> None:
-        self._model = model
-        self._session = session
+    def __init__(self, model: Any, session: Callable[[], Any]) -> None:
+        self._mapper = sa.inspect(model)
+        self._session_of_the_app = session
         #: The token table.
         self.table: sa.Table = model.__table__
+        self._insert = self.table.insert()
+        #: Whether row-level security guards the table by a setting, once that was asked.
+        self._guarded: bool | None = None
 
     def read(
-        self,
-        query: sa.Select[Any],
-        parameters: dict[str, Any] | None = None,
-        *,
-        fresh: bool = False,
-    ) -> list[sa.Row[Any]]:
+        self, query: sa.Executable, parameters: Any = None, *, fresh: bool = False
+    ) -> Sequence[sa.Row[Any]]:
         """Look something up, on the session's connection where it has one already.
 
         Waiting for a second one while holding the first would starve a small pool.
         `fresh` takes another one all the same where that is possible.
         """
         session = self._session()
-        if _holds_connection(session) and not (fresh and self.can_write_apart()):
-            with _translated():
-                return list(self._connection(session).execute(query, parameters))
-        return self.look(lambda connection: list(connection.execute(query, parameters)))
+        bind = self._bind(session)
+        if holds_connection(session, bind):
+            if session.is_active and not (fresh and self._has_room(session, bind)):
+                with translated():
+                    return _rows(joined_to(session, bind).execute(query, parameters))
+            if not self._has_room(session, bind):
+                raise StoreUnavailable(
+                    "The session's transaction has failed, and there is no other connection: roll"
+                    " it back first."
+                )
+        return self._repeat(
+            READ_SECONDS,
+            was_ended,
+            lambda transaction: transaction.rows(query, parameters),
+            alone=True,
+        )
 
     def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
         """Do some reading on a connection of its own.
@@ -90,68 +91,97 @@ class Database:
         The pool may have kept connections from before a restart of the database, and a
         serializable one may give up a transaction that only reads.
         """
-        return self._apart(READ_SECONDS, _was_ended, work)
+        return self._repeat(
+            READ_SECONDS, was_ended, lambda transaction: work(transaction.connection)
+        )
 
-    def write(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+    def write(self, work: Callable[[Transaction], _Result], place: Place | None = None) -> _Result:
         """Do some work in a short transaction of its own, again where that may help."""
-        return self._apart(WRITE_SECONDS, _may_pass, self._impatient(work))
+        return self._repeat(WRITE_SECONDS, may_pass, _impatient(work), place)
 
-    def write_grant(self, work: Callable[[sa.Connection], _Result]) -> _Result:
-        """Write what must not be lost, and so try for longer."""
-        return self._apart(GRANT_SECONDS, _may_pass, self._impatient(work))
+    def write_grant(
+        self, work: Callable[[Transaction], _Result], place: Place | None = None
+    ) -> _Result:
+        """Write what must not be lost: try for longer, whatever the driver says of it."""
+        return self._repeat(
+            GRANT_SECONDS, lambda error: not is_of_the_row(error), _impatient(work), place
+        )
+
+    def write_first(
+        self, work: Callable[[Transaction], _Result], place: Place | None = None
+    ) -> _Result:
+        """Write as :meth:`write` does, if it is known whose tenant it is for."""
+
+        def known(transaction: Transaction) -> _Result:
+            if self._hides_its_tenant(transaction):
+                refuse_guarded(self.table)
+            return work(transaction)
+
+        return self.write(known, place)
+
+    def hides_its_tenant(self) -> bool:
+        """Tell whether rows are shown by a setting that nobody tells our transactions."""
+        return self._repeat(READ_SECONDS, was_ended, self._hides_its_tenant)
+
+    def _hides_its_tenant(self, transaction: Transaction) -> bool:
+        if is_told(transaction.session, transaction.connection.engine):
+            return False
+        if self._guarded is None:
+            self._guarded = is_guarded(transaction.connection, self.table)
+        return self._guarded
 
     def execute(
-        self, statement: sa.Update | sa.Delete, parameters: list[dict[str, str]] | None = None
+        self, statement: sa.Executable, parameters: Any = None, place: Place | None = None
     ) -> int:
         """Write one statement, and return how many rows it changed."""
-        return self.write(lambda connection: connection.execute(statement, parameters).rowcount)
-
-    def clock(self, after: datetime | None = None) -> Any:
-        """Return the database's clock where it is a fine one, else this machine's.
-
-        What it must come `after` is for a clock that was set back.
-        """
-        earliest = None if after is None else utc(after) + timedelta(microseconds=1)
-        if self._is_postgresql():
-            now = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
-            return (
-                now if earliest is None else sa.func.greatest(now, sa.literal(earliest, now.type))
-            )
-        return datetime.now(UTC) if earliest is None else max(datetime.now(UTC), earliest)
-
-    def unlocked(self, which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-        """Narrow to rows that nobody has locked, where the database can tell."""
-        if not self._is_postgresql():
-            return which
-        rows = self.table.c
-        return rows.id.in_(sa.select(rows.id).where(which).with_for_update(skip_locked=True))
+        return self.write(
+            lambda transaction: transaction.execute(statement, parameters).rowcount, place
+        )
 
     def engine(self) -> sa.Engine:
         """Return the engine of the token table's database."""
-        with _translated():
-            return self._session().get_bind(mapper=self._model).engine
+        return self._bind(self._session()).engine
 
-    def release(self) -> None:
-        """Give back the connection of the application's session, committing it."""
+    def recover(self) -> None:
+        """Roll a failed transaction of the application's session back."""
         session = self._session()
-        if session.in_transaction():
-            try:
-                with _translated():
-                    session.commit()
-            except StoreUnavailable:
-                session.rollback()
-                raise
+        if session.in_transaction() and not session.is_active:
+            session.rollback()
+
+    def release(self) -> Place | None:
+        """Give back the connection of the application's session, committing it.
+
+        Return what the transaction was told of its place, for those that follow it.
+        """
+        session = self._session()
+        self.recover()
+        if not session.in_transaction():
+            return None
+        try:
+            with translated():
+                place = place_of(session, self._bind(session))
+                session.commit()
+        except StoreUnavailable:
+            session.rollback()
+            raise
+        return place
 
     def can_write_apart(self) -> bool:
         """Tell whether a transaction beside the application's own is possible just now."""
         session = self._session()
-        if not _holds_connection(session):
+        bind = self._bind(session)
+        return not holds_connection(session, bind) or self._has_room(session, bind)
+
+    def _has_room(self, session: Session, bind: Bind) -> bool:
+        """Tell whether another transaction is possible beside one that holds a connection."""
+        if isinstance(bind, sa.Connection):
+            # It is joined, by a savepoint.
             return True
-        with _translated():
-            connection = self._connection(session)
-        pool = connection.engine.pool
-        if connection.dialect.name == "sqlite":
+        pool = bind.pool
+        if bind.dialect.name == "sqlite" and session.is_active:
             # Its one write lock may be the view's, and so may the only connection.
+            with translated():
+                connection = session.connection(bind_arguments={"bind": bind})
             driver: Any = connection.connection.driver_connection
             if driver.in_transaction:
                 return False
@@ -163,79 +193,72 @@ class Database:
             return overflow < 0 or pool.checkedout() < pool.size() + overflow
         return True
 
-    def _impatient(
-        self, work: Callable[[sa.Connection], _Result]
-    ) -> Callable[[sa.Connection], _Result]:
-        """Let some work wait for a lock no longer than is good where others wait for it."""
-        if not self._is_postgresql():
-            return work
-
-        def impatient(connection: sa.Connection) -> _Result:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
-            return work(connection)
-
-        return impatient
-
-    def _is_postgresql(self) -> bool:
-        return self.engine().dialect.name == "postgresql"
-
-    def _apart(
+    def _repeat(
         self,
         seconds: float,
         again: Callable[[BaseException], bool],
-        work: Callable[[sa.Connection], _Result],
+        work: Callable[[Transaction], _Result],
+        place: Place | None = None,
+        *,
+        alone: bool = False,
     ) -> _Result:
-        engine = self.engine()
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(again),
-            stop=tenacity.stop_after_delay(seconds),
-            wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
-            reraise=True,
-        )
+        """Do some work in a transaction of its own; `alone` if it is one statement that reads."""
 
         def attempt() -> _Result:
-            with engine.begin() as connection:
-                return work(connection)
+            session = self._session()
+            bind = self._bind(session)
+            with pinned(like(session), bind) as own:
+                options = _READ_ALONE if alone and _reads_alone(own, bind) else None
+                try:
+                    connection = own.connection(execution_options=options)
+                    move(connection, place or place_of(session, bind))
+                    result = work(Transaction(own, connection))
+                    own.commit()
+                except DBAPIError as error:
+                    if spoils_connection(error) and isinstance(bind, sa.Engine):
+                        own.invalidate()
+                    raise
+            return result
 
-        with _translated():
-            return retrying(attempt)
+        with translated():
+            return repeated(attempt, seconds, again)
 
-    def _connection(self, session: Session) -> sa.Connection:
-        return session.connection(bind_arguments={"mapper": self._model})
+    def _bind(self, session: Session) -> Bind:
+        with translated():
+            return bind_of(session, self._mapper, self._insert)
 
-
-def utc(moment: datetime) -> datetime:
-    """Return a moment with its time zone, which SQLite does not give back."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _holds_connection(session: Session) -> bool:
-    return session.in_transaction() and session.is_active
+    def _session(self) -> Session:
+        return plain(self._session_of_the_app())
 
 
-def _was_ended(error: BaseException) -> bool:
-    """Tell whether the database cut the connection, or rolled back in favour of another's work."""
-    if not isinstance(error, DBAPIError):
+#: For one statement that reads, PostgreSQL needs no transaction, and so two round trips fewer.
+_READ_ALONE = {"isolation_level": "AUTOCOMMIT"}
+_WAIT_FOR_LOCKS = sa.select(sa.func.set_config("lock_timeout", sa.bindparam("wait"), True))
+
+
+def _reads_alone(session: Session, bind: Bind) -> bool:
+    """Tell whether a statement needs no transaction, because no event would do more in it."""
+    if isinstance(bind, sa.Connection) or bind.dialect.name != "postgresql":
         return False
-    # psycopg and psycopg2 each name it their own way; class 40 is a transaction's rollback.
-    sqlstate = getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", None))
-    return error.connection_invalidated or str(sqlstate).startswith("40")
+    return not (bind._has_events or is_told(session, bind))  # noqa: SLF001
 
 
-def _may_pass(error: BaseException) -> bool:
-    """Tell whether a fresh connection, or a little later, may do."""
-    if _was_ended(error):
-        return True
-    lasting = (IntegrityError, DataError, ProgrammingError)
-    return isinstance(error, DBAPIError | PoolTimeout) and not isinstance(error, lasting)
+def _impatient(work: Callable[[Transaction], _Result]) -> Callable[[Transaction], _Result]:
+    """Let some work wait for a lock no longer than is good where others wait for it."""
+
+    def impatient(transaction: Transaction) -> _Result:
+        if transaction.connection.dialect.name == "postgresql":
+            transaction.connection.execute(_WAIT_FOR_LOCKS, {"wait": str(LOCK_MILLISECONDS)})
+        return work(transaction)
+
+    return impatient
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
+def _rows(result: sa.Result[Any]) -> Sequence[sa.Row[Any]]:
     try:
-        yield
-    except SQLAlchemyError as error:
-        raise StoreUnavailable(
-            f"The token table can't be used just now ({type(error).__name__}). If it is missing or"
-            " lacks a column, run your migrations; else look at the database."
+        return result.all()
+    except (TypeError, ValueError) as error:
+        raise TokenUnreadable(
+            "A row of the token table has a value that its column can't have: correct it, or"
+            f" delete the row ({error})."
         ) from error

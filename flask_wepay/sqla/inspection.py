@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from ..errors import StoreUnavailable
 from .database import Database
+from .failures import spoils_connection, translated
 
 __all__ = ["Inspection", "inspect"]
 
 #: Milliseconds that Python lets SQLite wait for a lock by itself.
 USUAL_WAIT = 5000
+#: How often psycopg executes a statement before it prepares it.
+UNPREPARED = 5
 
 _TAKES_THE_LOCK = re.compile(r"\bBEGIN\s+(IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE)
 
@@ -35,11 +39,12 @@ def inspect(database: Database) -> Inspection:
     :raises StoreUnavailable: if the database does not answer.
     """
     dialect = database.engine().dialect.name
-    return Inspection(
-        dialect,
-        database.look(lambda connection: _problems(database.table, connection)),
-        list(_sqlite_advice(database)) if dialect == "sqlite" else [],
-    )
+    advice = {"sqlite": _sqlite_advice, "postgresql": _postgresql_advice}.get(dialect)
+    problems = database.look(lambda connection: _problems(database.table, connection))
+    if problems:
+        return Inspection(dialect, problems, [])
+    missing = database.look(lambda connection: _missing_indexes(database.table, connection))
+    return Inspection(dialect, [], [*missing, *(advice(database) if advice else ())])
 
 
 def _problems(table: sa.Table, connection: sa.Connection) -> list[str]:
@@ -58,6 +63,55 @@ def _problems(table: sa.Table, connection: sa.Connection) -> list[str]:
     if ["state_hash"] not in [constraint["column_names"] for constraint in constraints]:
         problems.append("column 'state_hash' is not unique")
     return problems
+
+
+def _missing_indexes(table: sa.Table, connection: sa.Connection) -> list[str]:
+    """Look for what keeps look-ups fast: an older migration, say, has none of them."""
+    present = sa.inspect(connection).get_indexes(table.name, table.schema)
+    columns = [index["column_names"] for index in present]
+    return [
+        f"index {index.name!r} is missing, so look-ups get slower with each login: run your"
+        " migrations"
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+        if [column.name for column in index.columns] not in columns
+    ]
+
+
+def _postgresql_advice(database: Database) -> Iterator[str]:
+    if database.hides_its_tenant():
+        yield (
+            "row-level security shows the rows by a setting of the transaction: set it in the"
+            " session's 'after_begin' event"
+        )
+    engine = database.engine()
+    if engine.dialect.driver == "psycopg" and _prepared_statements_clash(engine):
+        yield (
+            "a pooler in between breaks the prepared statements of psycopg: switch them off with"
+            " connect_args={'prepare_threshold': None}"
+        )
+
+
+def _prepared_statements_clash(engine: sa.Engine) -> bool:
+    """Prepare a statement over two connections, which a pooler may lead to the same one."""
+    # New connections, for psycopg numbers the statements of each from 0 on.
+    apart = sa.create_engine(engine.url, pool=engine.pool.recreate())
+    try:
+        with translated(), apart.connect() as first:
+            # Not the pool's any more, which may have room for one.
+            first.detach()
+            with apart.connect() as second:
+                second.detach()
+                for connection in (first, second):
+                    for _ in range(UNPREPARED + 1):
+                        connection.exec_driver_sql("SELECT 1")
+                        connection.commit()
+    except StoreUnavailable as error:
+        if error.__cause__ is None or not spoils_connection(error.__cause__):
+            raise
+        return True
+    finally:
+        apart.dispose()
+    return False
 
 
 def _sqlite_advice(database: Database) -> Iterator[str]:

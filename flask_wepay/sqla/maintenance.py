@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ..encryption import Keyring, Unreadable
 from ..errors import TokenUnreadable
 from ..store import LOGIN_LIFETIME, Authorization
+from .clock import moment
 from .database import Database
 from .inspection import Inspection, inspect
 from .model import authorization_of, columns_of, newest_first
@@ -126,7 +127,7 @@ class Maintenance:
 
     def _prunable(self, days: int) -> sa.ColumnElement[bool]:
         table, newer = self._table.c, self._table.alias("newer").c
-        old = self._database.clock() - max(timedelta(days=days), LOGIN_LIFETIME)
+        old = moment(max(timedelta(days=days), LOGIN_LIFETIME))
         later = sa.or_(
             newer.granted_at > table.granted_at,
             sa.and_(newer.granted_at == table.granted_at, newer.id > table.id),
@@ -158,7 +159,7 @@ class Maintenance:
         limit: int,
         *which: sa.ColumnElement[bool],
         also: Sequence[sa.ColumnElement[Any]] = (),
-    ) -> Iterator[list[sa.Row[Any]]]:
+    ) -> Iterator[Sequence[sa.Row[Any]]]:
         table = self._table
         query = (
             sa.select(*columns_of(table), *also)

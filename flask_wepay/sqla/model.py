@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import mapped_column
+from sqlalchemy.orm import Mapper, mapped_column
 
 from ..encryption import Keyring, Unreadable
 from ..errors import TokenUnreadable
 from ..store import Authorization
-from ..tokens import Token
+from ..tokens import MalformedToken, Token
 
 __all__ = ["WePayTokenMixin", "authorization_of", "columns_of", "newest_first"]
 
@@ -32,11 +33,11 @@ class WePayTokenMixin:
     #: The application at WePay, which also tells stage from production.
     client_id = mapped_column(sa.BigInteger, nullable=False)
     #: Whoever owns the authorization, as the owner loader names it.
-    owner = mapped_column(sa.String(255), nullable=False, index=True)
+    owner = mapped_column(sa.String(255), nullable=False)
     #: SHA-256 of the login's state, in hexadecimal.
     state_hash = mapped_column(sa.String(64), nullable=False, unique=True)
     #: WePay's id of the user, once granted.
-    user_id = mapped_column(sa.BigInteger, nullable=True, index=True)
+    user_id = mapped_column(sa.BigInteger, nullable=True)
     #: The encrypted access token; none before the grant and after the end.
     token = mapped_column(sa.Text, nullable=True)
     #: "BEARER".
@@ -53,6 +54,25 @@ class WePayTokenMixin:
     reason = mapped_column(sa.String(32), nullable=True)
 
 
+#: What keeps a look-up as fast with ten thousand dead rows as with one.
+_INDEXES = {
+    "newest": ("owner", "granted_at", "id"),
+    "living": ("owner", "revoked_at", "granted_at", "id"),
+    "user": ("user_id", "revoked_at", "granted_at", "id"),
+}
+
+
+# Not by __table_args__, which a model may have of its own.
+@sa.event.listens_for(WePayTokenMixin, "after_mapper_constructed", propagate=True)
+def _add_indexes(mapper: Mapper[Any], model: type) -> None:
+    table: Any = mapper.local_table
+    present = {index.name for index in table.indexes}
+    for purpose, columns in _INDEXES.items():
+        name = f"ix_{table.name}_{purpose}"
+        if name not in present:
+            sa.Index(name, *(table.c[column] for column in columns))
+
+
 def columns_of(table: sa.Table) -> list[sa.Column[Any]]:
     """Return the mixin's columns of a table: the application's own are none of our business."""
     return [column for column in table.c if column.key in vars(WePayTokenMixin)]
@@ -65,27 +85,47 @@ def newest_first(columns: Any) -> tuple[sa.ColumnElement[Any], ...]:
 
 def authorization_of(row: sa.Row[Any], keyring: Keyring) -> Authorization:
     """Return the authorization of a row that has a token; the token is opened when it is used."""
-
-    def open_() -> Token:
-        return Token(_unseal(row, keyring), row.user_id, row.token_type, row.expires_at)
-
-    return Authorization(row.owner, row.user_id, open_, row.id, row.state_hash)
+    return Authorization(
+        row.owner, row.user_id, lambda: _open(row, keyring), row.id, row.state_hash
+    )
 
 
-def _unseal(row: sa.Row[Any], keyring: Keyring) -> str:
-    """Open a stored token.
-
-    :raises TokenUnreadable: if no key opens it, or it belongs to another row.
-    """
-    try:
-        return keyring.open(
-            row.token, client_id=row.client_id, owner=row.owner, user_id=row.user_id
-        )
-    except Unreadable as error:
-        reason = str(error)
-    raise TokenUnreadable(
+def unreadable(row: sa.Row[Any], reason: str) -> TokenUnreadable:
+    """Return the error of a row that is kept, and not used."""
+    return TokenUnreadable(
         f"The stored token of owner {row.owner!r} can't be read: {reason}. The likeliest cause is"
         " a changed 'SECRET_KEY' or 'WEPAY_TOKEN_KEYS' without the old key among the fallbacks;"
         " the row is kept, and is readable again once the old key is back.",
-        owner=row.owner,
+        owner=row.owner if isinstance(row.owner, str) else None,
     )
+
+
+def _open(row: sa.Row[Any], keyring: Keyring) -> Token:
+    """Open a stored token.
+
+    :raises TokenUnreadable: if no key opens it, it belongs to another row, or a value is odd.
+    """
+    try:
+        return Token.from_mapping(
+            {
+                # In no local: whatever is raised below must not show it.
+                "access_token": keyring.open(
+                    row.token, client_id=row.client_id, owner=row.owner, user_id=row.user_id
+                ),
+                "user_id": row.user_id,
+                "token_type": row.token_type,
+                "expires_at": row.expires_at,
+            }
+        )
+    except (Unreadable, MalformedToken) as error:
+        reason = str(error)
+    raise unreadable(row, reason)
+
+
+def check_values(row: sa.Row[Any]) -> None:
+    """Refuse a row whose values say neither who its WePay user is nor when it was granted.
+
+    :raises TokenUnreadable: if it is such a row.
+    """
+    if type(row.user_id) is not int or not isinstance(row.granted_at, datetime):
+        raise unreadable(row, "its 'user_id' or 'granted_at' is none that can be stored there")

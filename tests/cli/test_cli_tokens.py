@@ -232,17 +232,18 @@ def test_large_table(app: Flask, db: Any, model: Any) -> None:
     """Rows are read and written a few at a time, however many there are."""
     now = datetime.now(UTC)
     keyring = app.extensions["wepay"].settings.keyring
-    token = keyring.seal("STAGE_t", client_id=12345, owner="alice", user_id=0)
+    token = keyring.seal("STAGE_t", client_id=12345, owner="alice", user_id=9)
     dead = {"revoked_at": now, "reason": "revoked"}
     rows = [
         {
             "client_id": 12345,
             "owner": "alice" if i % 10 == 0 else f"owner {i}",
             "state_hash": f"{i:064x}",
-            "user_id": 0 if i % 10 == 0 else i,
+            "user_id": 9 if i % 10 == 0 else i,
             "created_at": now,
             "granted_at": now,
             "token": token,
+            "token_type": "BEARER",
             "revoked_at": None,
             "reason": None,
         }

@@ -303,6 +303,58 @@ def test_swapped_rows(platform: Platform) -> None:
     assert platform.sandbox.count("user") == 0
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"token": None},
+        {"token": ""},
+        {"token_type": None},
+        {"token_type": "MAC"},
+        {"user_id": None},
+        {"user_id": -1},
+        {"expires_at": -5, "user_id": 0},
+    ],
+    ids=str,
+)
+def test_odd_values(platform: Platform, odd: dict[str, Any]) -> None:
+    """A living row with a value that none was stored as is TokenUnreadable until reconnected."""
+    platform.connect("alice")
+    platform.execute(platform.table.update().values(odd))
+    if "expires_at" in odd:
+        platform.execute(platform.table.update().values(expires_at=None))
+
+    assert platform.use("alice") is TokenUnreadable
+    assert platform.browser("alice").get("/wepay/login").status_code == 503
+
+    assert platform.connect("alice").location == "/"
+    assert platform.use("alice") == BILL
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "token = 7",
+        "token = x'00ff'",
+        "token_type = 5",
+        "user_id = 'seven'",
+        "user_id = x'07'",
+        "granted_at = 'yesterday'",
+        "granted_at = 1.5",
+        "expires_at = 'soon'",
+        "created_at = 1",
+    ],
+)
+def test_odd_types(make_app: Any, wepay_sandbox: Any, odd: str) -> None:
+    """SQLite stores any type in any column: such a row is TokenUnreadable too."""
+    platform = Platform(make_app(), wepay_sandbox)
+    platform.connect("alice")
+    platform.execute(sa.text(f"UPDATE wepay_token SET {odd}"))
+
+    assert platform.use("alice") is TokenUnreadable
+    assert platform.browser("alice").get("/wepay/login").status_code == 503
+    assert platform.sandbox.count("oauth2/token") == 1
+
+
 def test_row_of_another_application(
     platform: Platform, make_app: Any, database: dict[str, Any]
 ) -> None:
@@ -394,16 +446,15 @@ def test_row_answers_for_its_state(platform: Platform) -> None:
 
 
 def test_look_up_uses_the_index(platform: Platform) -> None:
-    """A look-up costs the same however many other owners there are."""
+    """A look-up costs the same however many other owners, and dead rows of one, there are."""
     platform.connect("alice")
     (row,) = platform.rows()
-    others = [
-        {**row._mapping, "id": None, "owner": f"owner{number}", "state_hash": f"{number:064}"}
-        for number in range(1000)
-    ]
-    for other in others:
-        del other["id"]
-    platform.execute(platform.table.insert().values(others))
+    living = {name: value for name, value in row._mapping.items() if name != "id"}
+    long_ago = row.granted_at - timedelta(days=300)
+    dead = {**living, "granted_at": long_ago, "revoked_at": long_ago, "reason": "replaced"}
+    others = [{**living, "owner": f"owner{i}", "state_hash": f"{i:064}"} for i in range(1000)]
+    former = [{**dead, "state_hash": f"former {i}"} for i in range(1000)]
+    platform.execute(platform.table.insert().values([*others, *former]))
     statements: list[tuple[str, Any]] = []
     with platform.app.app_context():
         engine = platform.app.extensions["test"]["db"].engine
@@ -422,7 +473,8 @@ def test_look_up_uses_the_index(platform: Platform) -> None:
             plan = connection.exec_driver_sql(explain + statement, parameters).all()
 
     text = "\n".join(str(part) for line in plan for part in line)
-    assert "ix_wepay_token_owner" in text
+    assert "ix_wepay_token_newest" in text
+    assert "ix_wepay_token_living" in text
     assert "Seq Scan" not in text
     assert "SCAN wepay_token" not in text
 

@@ -1,0 +1,53 @@
+"""Moments as the database tells them, in statements that are built once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+__all__ = ["after", "later", "moment", "utc"]
+
+_MOMENT = sa.DateTime(timezone=True)
+
+
+class moment(FunctionElement[datetime]):  # noqa: N801
+    """Now, or so long ago: by the database's clock where it is a fine one, else this machine's."""
+
+    type = _MOMENT
+    inherit_cache = True
+
+    def __init__(self, ago: timedelta = timedelta()) -> None:
+        here = sa.bindparam(None, callable_=lambda: datetime.now(UTC) - ago, type_=_MOMENT)
+        super().__init__(here, sa.bindparam(None, ago, sa.Interval))
+
+
+@compiles(moment)
+def _by_this_machine(element: moment, compiler: Any, **kwargs: Any) -> str:
+    here, _ = element.clauses
+    return str(compiler.process(here, **kwargs))
+
+
+@compiles(moment, "postgresql")
+def _by_the_database(element: moment, compiler: Any, **kwargs: Any) -> str:
+    _, ago = element.clauses
+    return f"clock_timestamp() - {compiler.process(ago, **kwargs)}"
+
+
+def later(name: str) -> sa.ColumnElement[datetime]:
+    """Return now, or what the named parameter gives where a clock was set back behind that."""
+    earliest = sa.bindparam(name, type_=_MOMENT)
+    return sa.case((earliest > moment(), earliest), else_=moment())
+
+
+def after(last: datetime | None) -> datetime | None:
+    """Return the earliest moment after another one, for the parameter of :func:`later`."""
+    return None if last is None else utc(last) + timedelta(microseconds=1)
+
+
+def utc(when: datetime) -> datetime:
+    """Return a moment with its time zone, which SQLite does not give back."""
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

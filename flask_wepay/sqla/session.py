@@ -1,0 +1,133 @@
+"""The application's session, and another one like it for transactions of our own.
+
+Whatever an application does to reach its database (routers, tenants, row-level security, an
+outer transaction in its tests) it does with its session: the class, the binds, the options and
+the events of it. So our own transactions are those of a session that has all of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Mapper, Session, scoped_session
+from werkzeug.local import LocalProxy
+
+from ..errors import ConfigurationError, StoreUnavailable
+
+__all__ = [
+    "Bind",
+    "bind_of",
+    "holds_connection",
+    "joined_to",
+    "like",
+    "pinned",
+    "plain",
+    "session_of",
+]
+
+#: What a session sends its statements to.
+Bind = sa.Engine | sa.Connection
+
+#: Where SQLAlchemy 2.1 and 2.0 keep a session's binds.
+_BINDS = ("binds", "_Session__binds")
+
+
+def session_of(app: Flask) -> Callable[[], Session]:
+    """Return what gives the session of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite.
+
+    :raises ConfigurationError: if the application has neither.
+    """
+    extension = app.extensions.get("sqlalchemy")
+    if extension is None:
+        raise ConfigurationError(
+            "There is no SQLAlchemy session for 'token_model'. Did you forget to call"
+            " db.init_app(app)? Without Flask-SQLAlchemy pass WePay(session=…), a callable"
+            " that returns a session."
+        )
+    return lambda: extension.session
+
+
+def plain(session: Any) -> Session:
+    """Return the session behind a registry or a proxy.
+
+    :raises ConfigurationError: if there is no session behind it.
+    """
+    if type(session) is LocalProxy:
+        session = session._get_current_object()  # noqa: SLF001
+    if isinstance(session, scoped_session):
+        session = session()
+    if not isinstance(session, Session):
+        raise ConfigurationError(
+            f"'session' returned a {type(session).__name__}, not a SQLAlchemy Session: pass a"
+            " callable that returns one, and no AsyncSession."
+        )
+    return session
+
+
+def like(session: Session) -> Session:
+    """Return a new session with the class, attributes, binds, options and events of another.
+
+    It joins a bind that is a connection by a savepoint, so that an outer transaction, such as
+    that of a test suite, can still be rolled back.
+    """
+    copy = _copy(session)
+    Session.__init__(
+        copy,
+        session.bind,
+        autoflush=False,
+        expire_on_commit=False,
+        join_transaction_mode="create_savepoint",
+    )
+    kept = vars(session)
+    vars(copy).update({name: kept[name] for name in _BINDS if name in kept})
+    return copy
+
+
+def joined_to(session: Session, bind: Bind) -> Session:
+    """Return a session within the transaction of another that sends all to one bind.
+
+    It flushes nothing, and is not to be committed or closed.
+    """
+    copy = _copy(session)
+    copy.autoflush = False
+    return pinned(copy, bind)
+
+
+def pinned(session: Session, bind: Bind) -> Session:
+    """Let a session of our own send all to one bind, however its class would choose."""
+    vars(session)["get_bind"] = lambda *_, **__: bind
+    return session
+
+
+def bind_of(session: Session, mapper: Mapper[Any], insert: sa.Insert) -> Bind:
+    """Return where a session would write a model; what was written is read there too.
+
+    :raises StoreUnavailable: if the session does not tell.
+    """
+    writing = like(session)
+    # Routers know a write by its clause, or by the flush of a unit of work.
+    writing._flushing = True  # noqa: SLF001
+    try:
+        return writing.get_bind(mapper=mapper, clause=insert)
+    except Exception as error:
+        raise StoreUnavailable(
+            f"The application's session does not tell where the table '{mapper.local_table}' is"
+            f" ({type(error).__name__}: {error})."
+        ) from error
+
+
+def holds_connection(session: Session, bind: Bind) -> bool:
+    """Tell whether the session's transaction has a connection of a bind already."""
+    transaction = session.get_transaction()
+    return transaction is not None and bind in transaction._connections  # noqa: SLF001
+
+
+def _copy(session: Session) -> Session:
+    # As in https://docs.sqlalchemy.org/en/20/orm/persistence_techniques.html, "Custom
+    # Vertical Partitioning": a class may want arguments that nobody else knows.
+    copy: Session = object.__new__(type(session))
+    vars(copy).update(vars(session))
+    return copy

@@ -1,0 +1,134 @@
+"""The statements on the token table, built once: the owner, the row and the like are parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..store import A_MINUTE, MOST_CANDIDATES
+from .clock import later, moment
+from .model import columns_of, newest_first
+
+__all__ = ["Statements"]
+
+#: How many authorizations an IPN makes us ask about at most.
+MOST_LIVING = 20
+#: Why WePay ended an authorization; the other reasons are our own.
+LOST = ("revoked", "deleted")
+
+Condition = sa.ColumnElement[bool]
+
+
+class Statements:
+    """What is asked of, and written into, the rows of one application at WePay."""
+
+    def __init__(self, table: sa.Table, client_id: int) -> None:
+        self._table, row = table, table.c
+        self._of_client = row.client_id == client_id
+        mine = (self._of_client, row.owner == sa.bindparam("owner"))
+        its_hash = row.state_hash == sa.bindparam("its_state_hash")
+        undecided = (row.granted_at.is_(None), row.revoked_at.is_(None))
+        # Whoever began an exchange has a minute to grant the row.
+        self._pending = sa.and_(*undecided, row.created_at > moment(A_MINUTE)).label("pending")
+
+        self.look_up = _look_up(table, mine)
+        self.predecessors = _predecessors(table, mine)
+        #: Whose rows a disconnect would end.
+        self.owners = sa.select(row.owner).where(*mine, row.revoked_at.is_(None))
+        self.progress = sa.select(row.granted_at, row.revoked_at, self._pending).where(
+            *mine, row.state_hash == sa.bindparam("state_hash")
+        )
+        self.living = (
+            sa.select(*columns_of(table))
+            .where(
+                self._of_client,
+                row.user_id == sa.bindparam("user_id"),
+                row.granted_at.is_not(None),
+                row.revoked_at.is_(None),
+            )
+            .order_by(row.revoked_at.desc(), *newest_first(row))
+            .limit(MOST_LIVING)
+        )
+        self.latest_end = sa.select(sa.func.max(row.revoked_at)).where(*mine)
+        self.last_lost = (
+            sa.select(row.id, row.state_hash)
+            .where(*mine, row.user_id == sa.bindparam("user_id"), row.reason.in_(LOST))
+            .order_by(row.revoked_at.desc(), row.id.desc())
+            .limit(1)
+        )
+        self.granted_at = sa.select(row.granted_at).where(its_hash)
+        self.unlocked = (
+            sa.select(row.id)
+            .where(
+                row.state_hash.in_(sa.bindparam("predecessors", expanding=True)),
+                row.user_id == sa.bindparam("user_id"),
+            )
+            .with_for_update(skip_locked=True)
+        )
+
+        self.insert = table.insert().values(created_at=moment())
+        self.insert_granted = self.insert.values(granted_at=later("earliest"))
+        self.grant = table.update().where(its_hash, *undecided).values(granted_at=later("earliest"))
+        self.replace = self._end(row.id.in_(sa.bindparam("ids", expanding=True)))
+        self.abandon = self._end(its_hash, row.granted_at.is_(None))
+        # Named by its id as well: SQLite gives an id out again.
+        self.end = self._end(row.id == sa.bindparam("its_id"), its_hash)
+        self.disconnect = self._end(self._of_client, row.owner == sa.bindparam("its_owner"))
+
+    def row_of_ipn(self, id_: int, state_hash: str) -> sa.Select[Any]:
+        """Select a row by its id and the start of its state hash."""
+        row = self._table.c
+        begins = row.state_hash.startswith(state_hash, autoescape=True)
+        return sa.select(row.user_id, self._pending).where(row.id == id_, begins, self._of_client)
+
+    def _end(self, *which: Condition) -> sa.Update:
+        return (
+            self._table.update()
+            .where(*which, self._table.c.revoked_at.is_(None))
+            .values(revoked_at=later("earliest"), reason=sa.bindparam("why"), token=None)
+        )
+
+
+def _look_up(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[Any]:
+    """Select the owner's newest row, dead or alive, and the living ones of its WePay user.
+
+    An older authorization of another WePay user is never a candidate: the money
+    would go to the wrong merchant.
+    """
+    newest = _newest(table, mine, table.c.id, table.c.user_id).cte("newest")
+    row, columns = table.c, columns_of(table)
+    first = sa.select(*columns).join(newest, row.id == newest.c.id)
+    others = (
+        sa.select(*columns)
+        .join(newest, row.user_id == newest.c.user_id)
+        .where(
+            *mine,
+            row.granted_at.is_not(None),
+            row.revoked_at.is_(None),
+            sa.or_(row.expires_at.is_(None), row.expires_at > sa.bindparam("now")),
+            row.id != newest.c.id,
+        )
+        # By a column that is NULL throughout: it is the order of the index that has just these.
+        .order_by(row.revoked_at.desc(), *newest_first(row))
+        .limit(MOST_CANDIDATES)
+    )
+    both = sa.union_all(first, sa.select(others.subquery()))
+    return both.order_by(*newest_first(both.selected_columns))
+
+
+def _predecessors(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[Any]:
+    """Select the owner's living rows of any WePay user, and the newest, dead or alive."""
+    columns = (table.c.owner, table.c.state_hash, table.c.granted_at, table.c.revoked_at)
+    living = sa.select(*columns).where(
+        *mine, table.c.granted_at.is_not(None), table.c.revoked_at.is_(None)
+    )
+    newest = _newest(table, mine, *columns).subquery()
+    return sa.union_all(living, sa.select(newest).where(newest.c.revoked_at.is_not(None)))
+
+
+def _newest(
+    table: sa.Table, mine: tuple[Condition, ...], *columns: sa.Column[Any]
+) -> sa.Select[Any]:
+    granted = table.c.granted_at.is_not(None)
+    return sa.select(*columns).where(*mine, granted).order_by(*newest_first(table.c)).limit(1)
