@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.cli import FlaskGroup
 
-from flask_wepay.encryption import Keyring
+from flask_wepay.tokens.encryption import Keyring
 
 from .contender import create_tables
 from .contenders import CLIENT_ID, Setup

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .client import WePayClient
+from .api.client import WePayClient
 from .extension import WePay, current_wepay, wepay_required
 
 __all__ = ["WePay", "WePayClient", "current_wepay", "wepay_required"]

@@ -13,17 +13,19 @@ from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
 from . import views
-from .calls import Caller
-from .client import WePayClient, find, forget, send_batch
+from .api.batch import send_batch
+from .api.caller import Caller
+from .api.client import WePayClient
+from .api.lookup import find, forget
+from .api.throttle import Throttle
+from .api.transport import Transport
 from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
-from .notifications import Origin, signed
-from .oauth import register
+from .ipns import Origin, signed
+from .oauth.client import register
 from .settings import Settings, read_settings
 from .state import Hooks, State, browser_may_own, checked_owner, current_owner, current_state
-from .store import Store, TokenGetter, TokenSetter
-from .throttle import Throttle
 from .tokens import Token
-from .transport import Transport
+from .tokens.store import Store, TokenGetter, TokenSetter
 
 __all__ = ["WePay", "current_wepay", "wepay_required"]
 
@@ -70,7 +72,7 @@ class WePay:
         if "wepay" in app.extensions:
             raise ConfigurationError("WePay was initialised on this application already.")
         settings = read_settings(app)
-        transport = Transport()
+        transport = Transport(settings)
         registry = register(app, settings, transport, self._oauth, _fetch_token, _update_token)
         application = f"{settings.environment}:{settings.client_id}"
         throttle = Throttle(settings.throttle, settings.throttle_storage, application)
@@ -78,7 +80,7 @@ class WePay:
             settings=settings,
             hooks=self._hooks,
             oauth=registry,
-            caller=Caller(registry.wepay, throttle),
+            caller=Caller(settings, transport, throttle),
             make_sqlalchemy_store=self._store_of(settings)
             if self._token_model is not None
             else None,

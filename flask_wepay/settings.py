@@ -19,9 +19,9 @@ from typing import Any
 from flask import Flask
 
 from .addresses import addresses_at_wepay, check_callback_uri, check_redirect_uri
-from .encryption import Keyring
 from .errors import ConfigurationError
 from .tokens import LARGEST_INTEGER, Secret
+from .tokens.encryption import Keyring
 
 __all__ = ["DEFAULTS", "Settings", "read_settings"]
 

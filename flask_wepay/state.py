@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from authlib.integrations.flask_client import OAuth
 from flask import Flask, current_app, has_request_context, request, session
 from flask.globals import request_ctx
 
-from .calls import Caller
 from .errors import ConfigurationError
 from .settings import Settings
-from .store import MERCHANT, HookStore, MerchantStore, Store, TokenGetter, TokenSetter
+from .tokens.store import MERCHANT, HookStore, MerchantStore, Store, TokenGetter, TokenSetter
+
+if TYPE_CHECKING:
+    from .api.caller import Caller
 
 __all__ = ["Hooks", "State", "browser_may_own", "checked_owner", "current_owner", "current_state"]
 

@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BuildError
 from werkzeug.wrappers import Response
 
-from . import flow, notifications
+from . import ipns
 from .errors import (
     AuthorizationDenied,
     AuthorizationError,
@@ -37,7 +37,8 @@ from .errors import (
     TokenUnreadable,
     WePayError,
 )
-from .logins import SAFE, local_path
+from .oauth import flow
+from .oauth.logins import SAFE, local_path
 from .state import State, current_owner, current_state
 from .tokens import Secret
 
@@ -93,16 +94,16 @@ def callback() -> ResponseReturnValue:
 def ipn() -> ResponseReturnValue:
     """Take an IPN, which is a reason to look and never more."""
     state = current_state()
-    signature = request.args.get(notifications.PARAMETER, "")
-    origin = notifications.read_signature(state.settings, signature)
+    signature = request.args.get(ipns.PARAMETER, "")
+    origin = ipns.read_signature(state.settings, signature)
     if origin is None:
         return "", 403
-    fields = notifications.read_fields(_ipn_body())
+    fields = ipns.read_fields(_ipn_body())
     if fields is None:
         return "", 400
     handled = False
     try:
-        handled = notifications.handle(state, origin, fields)
+        handled = ipns.handle(state, origin, fields)
     except WePayError as error:
         _logger.warning("An IPN can't be handled now, so WePay delivers it again: %s", error)
     except Exception:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flask_wepay import errors
-from flask_wepay.answers import (
+from flask_wepay.api.answers import (
     Answer,
     decipher,
     decipher_member,

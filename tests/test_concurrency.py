@@ -236,7 +236,7 @@ def test_one_signal_when_workers_begin_at_different_ends(platform: Platform) -> 
     barrier = Barrier(2)
 
     def find_dead(authorization: Any) -> None:
-        from flask_wepay.succession import tell_end
+        from flask_wepay.api.candidates import tell_end
 
         with platform.app.app_context():
             barrier.wait()

@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from flask_wepay.encryption import Keyring, Unreadable
+from flask_wepay.tokens.encryption import Keyring, Unreadable
 
 TOKEN = "STAGE_ca8f2d"
 ROW: dict[str, Any] = {"client_id": 12345, "owner": "alice", "user_id": 2**53 + 1}

@@ -22,7 +22,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.test import TestResponse
 
 from flask_wepay import WePay, signals
-from flask_wepay.notifications import Origin, signed
+from flask_wepay.ipns import Origin, signed
 from flask_wepay.pytest_plugin import Connect, DeliverIPN
 from flask_wepay.sandbox import IPN, Sandbox
 from flask_wepay.sandbox.ipns import RETRIES

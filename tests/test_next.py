@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from flask_wepay.logins import local_path
+from flask_wepay.oauth.logins import local_path
 from flask_wepay.pytest_plugin import Connect
 from flask_wepay.sandbox import Sandbox
 

@@ -15,9 +15,10 @@ from flask import Flask, current_app, session
 from flask.testing import FlaskClient
 from wire import RawServer, http
 
-from flask_wepay import WePay, oauth
+from flask_wepay import WePay
 from flask_wepay.errors import ConfigurationError, InvalidCall
-from flask_wepay.oauth import SCOPE, WePayApp, check_call
+from flask_wepay.oauth import client as oauth
+from flask_wepay.oauth.client import SCOPE, WePayApp, check_call
 from flask_wepay.tokens import MalformedToken, Token
 
 Connect = Callable[..., Any]

@@ -26,10 +26,10 @@ from hypothesis.stateful import (
 from store.owners import Platform
 
 from flask_wepay import WePay, signals
-from flask_wepay.encryption import Keyring
 from flask_wepay.errors import NotAuthorized, TokenRevoked
 from flask_wepay.sandbox import Sandbox
 from flask_wepay.sqla import WePayTokenMixin
+from flask_wepay.tokens.encryption import Keyring
 
 #: Tracing every line would cost half the time, and other tests cover the same ones.
 pytestmark = pytest.mark.no_cover

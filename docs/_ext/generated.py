@@ -23,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import stringify_annotation
 
 from flask_wepay import extension
-from flask_wepay.calls import LOOKUPS_REPEATED
+from flask_wepay.api.calls import LOOKUPS_REPEATED
 from flask_wepay.cli import wepay
 from flask_wepay.sandbox.answers import ANSWERS, OTHER_ENVIRONMENT, Answer
 from flask_wepay.sandbox.command import sandbox_command

@@ -14,10 +14,11 @@ import click
 from cryptography.fernet import Fernet
 from flask.cli import AppGroup
 
-from ..client import WePayClient, find
+from ..api.client import WePayClient
+from ..api.lookup import find
 from ..errors import ConfigurationError, InvalidCall, TokenUnreadable, WePayError
-from ..notifications import PARAMETER
-from ..store import MERCHANT
+from ..ipns import PARAMETER
+from ..tokens.store import MERCHANT
 from .callback_uris import callback_uri
 from .check import check
 from .output import Problem, WrongUsage, printable, state_here

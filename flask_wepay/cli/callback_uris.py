@@ -8,12 +8,12 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..calls import Call, Deadline
-from ..client import LARGEST_BATCH
+from ..api.batch import LARGEST_BATCH
+from ..api.calls import Call, Deadline
+from ..api.throttle import COMMANDS
 from ..errors import WePayError
-from ..notifications import Origin
+from ..ipns import Origin
 from ..state import State
-from ..throttle import COMMANDS
 from .output import (
     Problem,
     WrongUsage,

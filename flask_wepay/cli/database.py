@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, StoreUnavailable
 from ..state import State
-from ..store import HookStore
+from ..tokens.store import HookStore
 from .migrations import migration_findings
 from .output import FAIL, NOTE, OK, WARN, Finding, counted, in_production, table_of
 

@@ -8,7 +8,8 @@ from typing import Any
 from flask import current_app
 
 from ..addresses import check_redirect_uri
-from ..calls import Call, Deadline
+from ..api.calls import Call, Deadline
+from ..api.throttle import shared_storage
 from ..errors import (
     APIError,
     ConfigurationError,
@@ -16,11 +17,10 @@ from ..errors import (
     Throttled,
     WePayError,
 )
-from ..notifications import Origin
+from ..ipns import Origin
 from ..state import State
-from ..store import MERCHANT
-from ..throttle import storage_of
 from ..tokens import Token
+from ..tokens.store import MERCHANT
 from .database import database_findings
 from .output import FAIL, NOTE, OK, WARN, Finding, address_of_ipns, in_production
 
@@ -181,6 +181,6 @@ def _throttle(state: State) -> Finding:
     if scheme == "memory":
         text = f"{settings.throttle} in each process: share it with 'WEPAY_THROTTLE_STORAGE'"
         return Finding(name, in_production(state), text)
-    if storage_of(settings.throttle_storage).check():
+    if shared_storage().storage_of(settings.throttle_storage).check():
         return Finding(name, OK, f"{settings.throttle}, shared by {scheme}")
     return Finding(name, FAIL, f"{scheme} does not answer, so that calls are not throttled")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import click
 from flask import current_app, url_for
 
-from ..notifications import Origin, signed
+from ..ipns import Origin, signed
 from ..state import State
-from ..store import HookStore
+from ..tokens.store import HookStore
 
 if TYPE_CHECKING:
     from ..sqla import Maintenance, SQLAlchemyStore

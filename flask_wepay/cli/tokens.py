@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask.cli import with_appcontext
 
-from ..calls import Call, Deadline
-from ..client import LARGEST_BATCH
+from ..api.batch import LARGEST_BATCH
+from ..api.calls import Call, Deadline
+from ..api.throttle import COMMANDS
 from ..errors import TokenUnreadable, WePayError
-from ..notifications import settle
+from ..ipns import settle
 from ..state import State
-from ..store import A_MINUTE, Authorization
-from ..throttle import COMMANDS
 from ..tokens import Token
+from ..tokens.store import A_MINUTE, Authorization
 from .output import Problem, chunks, counted, printable, progress, state_here, table_of
 
 if TYPE_CHECKING:

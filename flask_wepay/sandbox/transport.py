@@ -120,7 +120,10 @@ class SandboxAdapter(BaseAdapter):
         url = request.url or ""
         if self._sandbox.unreachable:
             refused = NewConnectionError(_NOBODY, "Connection refused")
-            raise requests.ConnectionError(MaxRetryError(_NOBODY, url, refused), request=request)
+            # What the extension's own connections say, which the sandbox knows as well as they.
+            vars(refused)["wepay_nothing_was_sent"] = True
+            unreachable = MaxRetryError(_NOBODY, url, refused)
+            raise requests.ConnectionError(unreachable, request=request) from refused
         environ = _environ(request)
         waiting = _waiting(timeout)
         try:

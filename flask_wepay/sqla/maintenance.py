@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from ..encryption import Keyring, Unreadable
 from ..errors import TokenUnreadable
-from ..store import LOGIN_LIFETIME, Authorization
+from ..tokens.encryption import Keyring, Unreadable
+from ..tokens.store import LOGIN_LIFETIME, Authorization
 from .clock import moment
 from .database import Database
 from .inspection import Inspection, inspect

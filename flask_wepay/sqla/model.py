@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, mapped_column
 
-from ..encryption import Keyring, Unreadable
 from ..errors import TokenUnreadable
-from ..store import Authorization
 from ..tokens import MalformedToken, Token
+from ..tokens.encryption import Keyring, Unreadable
+from ..tokens.store import Authorization
 
 __all__ = ["WePayTokenMixin", "authorization_of", "columns_of", "newest_first"]
 
@@ -84,10 +85,13 @@ def newest_first(columns: Any) -> tuple[sa.ColumnElement[Any], ...]:
 
 
 def authorization_of(row: sa.Row[Any], keyring: Keyring) -> Authorization:
-    """Return the authorization of a row that has a token; the token is opened when it is used."""
-    return Authorization(
-        row.owner, row.user_id, lambda: _open(row, keyring), row.id, row.state_hash
-    )
+    """Return the authorization of a row that has a token, which its first use opens."""
+
+    @cache
+    def open_once() -> Token:
+        return _open(row, keyring)
+
+    return Authorization(row.owner, row.user_id, open_once, row.id, row.state_hash)
 
 
 def unreadable(row: sa.Row[Any], reason: str) -> TokenUnreadable:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ..encryption import Keyring
 from ..errors import ConfigurationError, StoreUnavailable
-from ..store import (
+from ..tokens import Secret, Token
+from ..tokens.encryption import Keyring
+from ..tokens.store import (
     A_MINUTE,
     MOST_CANDIDATES,
     Authorization,
@@ -22,7 +23,6 @@ from ..store import (
     Pending,
     StateTaken,
 )
-from ..tokens import Secret, Token
 from .clock import after, utc
 from .database import Database, Transaction
 from .failures import is_of_the_row

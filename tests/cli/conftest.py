@@ -13,7 +13,7 @@ from flask import Flask
 
 from flask_wepay import signals
 from flask_wepay.cli import wepay as commands
-from flask_wepay.logins import new_state
+from flask_wepay.oauth.logins import new_state
 from flask_wepay.sandbox import Sandbox
 from flask_wepay.tokens import Token
 

@@ -253,7 +253,7 @@ def test_a_request_that_goes_on_for_long(
 ) -> None:
     """What a stream or a socket has looked up is not believed for ever."""
     clock = SimpleNamespace(monotonic=iter([0.0, 9.0, 11.0]).__next__)
-    monkeypatch.setattr("flask_wepay.client.time", clock)
+    monkeypatch.setattr("flask_wepay.api.lookup.time", clock)
 
     def look() -> str:
         first = current_wepay.authorized

@@ -20,7 +20,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from servers import Connection, answer, answering, echo, server_context
 
-from flask_wepay import WePay, WePayClient, transport
+from flask_wepay import WePay, WePayClient
+from flask_wepay.api import connections
 
 HERE = Path(__file__).parent
 
@@ -62,7 +63,7 @@ def test_a_connection_that_came_too_late_is_closed() -> None:
     ours, theirs = socket.socketpair()
 
     with theirs, pytest.raises(TimeoutError):
-        transport._limited(ours, time.monotonic() - 1)
+        connections._limited(ours, time.monotonic() - 1)
 
     assert ours.fileno() == -1
 

@@ -15,7 +15,8 @@ import pytest
 from authorizations import overlapping_logins
 from servers import Connection, Handle, RawServer, answer, answering, echo, server_context
 
-from flask_wepay import WePay, WePayClient, transport
+from flask_wepay import WePay, WePayClient
+from flask_wepay.api import connections
 from flask_wepay.errors import ConnectionFailed, OutcomeUnknown, WePayError
 
 #: Seconds that a call is given here, and within which it must have ended on a busy machine.
@@ -27,7 +28,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 @pytest.fixture(autouse=True)
 def connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing but the call's deadline end its connecting within LIMIT."""
-    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 10 * LIMIT)
+    monkeypatch.setattr(connections, "CONNECT_TIMEOUT", 10 * LIMIT)
 
 
 @contextmanager
@@ -147,10 +148,10 @@ def test_a_proxy_that_drips(serve: Any, client_at: Any) -> None:
 def test_connecting_takes_all_the_time(serve: Any) -> None:
     """Where the time is up once there is a connection, nothing is sent, and that is known."""
     server = serve(echo)
-    connection = transport._Watched("127.0.0.1", server.port)
+    connection = connections._Watched("127.0.0.1", server.port)
     connection.connect()
 
-    with transport.watched() as attempt:
+    with connections.watched() as attempt:
         attempt.ends = time.monotonic()
         with pytest.raises(TimeoutError):
             connection.send(b"POST /v2/checkout/create HTTP/1.1\r\n")

@@ -275,8 +275,8 @@ def test_nothing_was_sent(client_at: Any, monkeypatch: pytest.MonkeyPatch, arran
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        (requests.ConnectTimeout("x"), ConnectionFailed),
-        (requests.ConnectionError(NewConnectionError(HTTPConnection("x"), "y")), ConnectionFailed),
+        (requests.ConnectTimeout("x"), OutcomeUnknown),
+        (requests.ConnectionError(NewConnectionError(HTTPConnection("x"), "y")), OutcomeUnknown),
         (requests.ReadTimeout("x"), OutcomeUnknown),
         (requests.ConnectionError(), OutcomeUnknown),
         (requests.exceptions.ChunkedEncodingError("x"), OutcomeUnknown),

@@ -14,7 +14,7 @@ from servers import Connection, answer
 from sqlalchemy.orm import mapped_column
 
 from flask_wepay import WePay, current_wepay
-from flask_wepay.calls import Deadline
+from flask_wepay.api.calls import Deadline
 from flask_wepay.errors import ConfigurationError, OutcomeUnknown
 from flask_wepay.tokens import Secret, Token
 

@@ -12,7 +12,7 @@ from flask import Flask
 from servers import Connection, answer, answering
 
 from flask_wepay import WePay, WePayClient
-from flask_wepay.calls import LOOKUPS_REPEATED
+from flask_wepay.api.calls import LOOKUPS_REPEATED
 from flask_wepay.errors import (
     APIError,
     ConnectionFailed,

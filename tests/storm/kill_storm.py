@@ -53,7 +53,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_wepay import WePay
 from flask_wepay.errors import NotAuthorized, TokenRevoked, WePayError
-from flask_wepay.notifications import read_signature
+from flask_wepay.ipns import read_signature
 from flask_wepay.sandbox.faults import Fault
 from flask_wepay.sandbox.server import LiveSandbox
 from flask_wepay.sqla import WePayTokenMixin

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import signals
+from .. import signals
+from ..errors import APIError, NotAuthorized, TokenRevoked, WePayError
+from ..state import State
+from ..tokens.store import MOST_CANDIDATES, Authorization, Found
 from .answers import end_of_token
-from .errors import APIError, NotAuthorized, TokenRevoked, WePayError
-from .state import State
-from .store import MOST_CANDIDATES, Authorization, Found
 
-__all__ = ["Succession", "tell_end"]
+__all__ = ["Candidates", "signal_end"]
 
 
-class Succession:
+class Candidates:
     """The tokens of one owner for one call or batch, newest first.
 
     WePay executes nothing when it answers 1011, so going on with the next token is
@@ -42,7 +42,7 @@ class Succession:
             authorization = self._untried()
         if authorization is None or len(self._tried) == MOST_CANDIDATES:
             if self._marked is not None and not self._found.candidates:
-                tell_end(self._state, *self._marked)
+                signal_end(self._state, *self._marked)
             raise self._nobody_left(call)
         self._tried.add(authorization)
         return authorization
@@ -83,7 +83,7 @@ class Succession:
         )
 
 
-def tell_end(state: State, ended: Authorization, reason: str) -> None:
+def signal_end(state: State, ended: Authorization, reason: str) -> None:
     """Send the signal of a lost connection, if this was the last authorization to die.
 
     Of several workers that each found one dead, exactly one comes to send it.

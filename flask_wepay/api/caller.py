@@ -1,4 +1,4 @@
-"""One call to WePay: checked, within the budget and the deadline, and safely repeated.
+"""Send calls: within the budget and the deadline, and again only where that is safe.
 
 Whatever holds a secret in the clear happens inside ``_post…``, whose errors lose their
 frames before they are raised: so no traceback that leaves the package shows one.
@@ -6,134 +6,38 @@ frames before they are raised: so no traceback that leaves the package shows one
 
 from __future__ import annotations
 
-import json
 import logging
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from http.client import HTTPException
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import requests
-import tenacity
-from urllib3.exceptions import HTTPError
-
-from .answers import decipher, decipher_member, members_of
-from .errors import (
-    APIError,
-    ConnectionFailed,
-    InvalidCall,
-    OutcomeUnknown,
-    ServerError,
-    Throttled,
-    WePayError,
-)
-from .oauth import WePayApp, answer_of, check_call
+from ..errors import APIError, ConnectionFailed, OutcomeUnknown, ServerError, Throttled, WePayError
+from ..settings import Settings
+from ..tokens import Secret, Token
+from .answers import decipher, decipher_member, decipher_token, members_of
+from .calls import LOOKUPS_REPEATED, Call, Deadline
+from .connections import nothing_was_sent, watched
+from .interruptions import is_interruption
 from .throttle import EXCHANGES, Throttle
-from .tokens import Secret, Token
-from .transport import nothing_was_sent, watched
+from .transport import Transport
 
-__all__ = ["LOOKUPS_REPEATED", "Call", "Caller", "Deadline"]
+__all__ = ["Caller"]
 
-#: Calls that change nothing, so that one whose answer was lost is made again.
-LOOKUPS_REPEATED = frozenset(
-    {
-        "account",
-        "account/find",
-        "account/get_reserve_details",
-        "account/get_update_uri",
-        "app",
-        "checkout",
-        "checkout/find",
-        "credit_card",
-        "credit_card/find",
-        "preapproval",
-        "preapproval/find",
-        "subscription",
-        "subscription/find",
-        "subscription_plan",
-        "subscription_plan/find",
-        "user",
-        "withdrawal",
-        "withdrawal/find",
-    }
-)
 MOST_TRIES = 3
-#: Seconds between two tries.
+#: Seconds between the first two tries, and between any two at most.
+SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 0.5
-#: What requests and the layers below it raise, wrapped or not.
-_FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 _logger = logging.getLogger("flask_wepay")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call as it will be sent; made by :meth:`of`, which checks it."""
-
-    name: str
-    parameters: Mapping[str, Any] = field(repr=False)
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-
-    @classmethod
-    def of(
-        cls, name: str, parameters: Mapping[str, Any], headers: Mapping[str, str | None]
-    ) -> Call:
-        """Check a call and encode it.
-
-        :raises InvalidCall: if WePay must not or could not be sent this.
-        """
-        name = check_call(name)
-        parameters = _check_parameters(name, parameters)
-        try:
-            body = json.dumps(parameters, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            kind = str(error)
-        else:
-            return cls(name, parameters, body, _check_headers(name, headers))
-        raise InvalidCall(
-            f"The parameters of {name!r} can't be written as JSON: {kind}. Convert a Decimal"
-            " with float() and a date with isoformat()."
-        )
-
-    @property
-    def unique_id(self) -> str | None:
-        """The caller's own id of a payment, with which it can be repeated."""
-        unique_id = self.parameters.get("unique_id")
-        return None if unique_id is None else str(unique_id)
-
-
-class Deadline:
-    """Seconds that a whole call has; waiting for one's turn comes on top."""
-
-    def __init__(self, seconds: float, wait: float = 0.0) -> None:
-        self._end = time.monotonic() + seconds
-        self._wait = wait
-
-    def remaining(self) -> float:
-        """Return the seconds that are left, never less than a small amount."""
-        return max(0.01, self._end - time.monotonic())
-
-    def passed(self) -> bool:
-        """Tell whether there is no time for another try."""
-        return time.monotonic() >= self._end
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep and return True if the caller allowed for so long a wait."""
-        if not 0 < seconds <= self._wait:
-            return False
-        self._wait -= seconds
-        self._end += seconds
-        time.sleep(seconds)
-        return True
 
 
 class Caller:
     """Send calls of one application."""
 
-    def __init__(self, client: WePayApp, throttle: Throttle) -> None:
-        self._client = client
+    def __init__(self, settings: Settings, transport: Transport, throttle: Throttle) -> None:
+        self._settings = settings
+        self._transport = transport
         self._throttle = throttle
 
     def send(
@@ -235,44 +139,35 @@ class Caller:
                 if not isinstance(outcome, Throttled) or not deadline.wait(outcome.retry_after):
                     return outcome
 
-        started = time.monotonic()
-        outcome = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda outcome: _may_repeat(name, outcome)),
+        started, pause = time.monotonic(), SHORTEST_PAUSE
+        outcome = in_turn()
+        for _ in range(MOST_TRIES - 1):
             # What has hardly any time left is better not sent than given up on.
-            stop=lambda state: (
-                state.attempt_number >= MOST_TRIES or deadline.remaining() <= LONGEST_PAUSE
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE),
-            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-        )(in_turn)
+            if not _may_repeat(name, outcome) or deadline.remaining() <= LONGEST_PAUSE:
+                break
+            time.sleep(random.uniform(0, pause))  # noqa: S311
+            pause = min(2 * pause, LONGEST_PAUSE)
+            outcome = in_turn()
         _log(name, outcome, time.monotonic() - started, owner)
         return outcome
 
     def _secrets(self, tokens: Sequence[Token]) -> list[str]:
         """Return what must not show in an error, should WePay echo it."""
-        secrets = [self._client.client_secret, *(token.access_token for token in tokens)]
+        secrets = [self._settings.client_secret.value, *(token.access_token for token in tokens)]
         return [secret for secret in secrets if secret]
 
     def _post(
         self, call: Call, token: Token | None, deadline: Deadline, secrets: Sequence[str]
     ) -> Any:
-        response = self._client.request(
-            "POST",
-            call.name,
-            token=token,
-            withhold_token=token is None,
-            data=call.body,
-            headers=call.headers,
-            timeout=deadline.remaining(),
-        )
-        return decipher(call.name, answer_of(response), secrets)
+        answer = self._transport.post(call, deadline.remaining(), token)
+        return decipher(call.name, answer, secrets)
 
     def _post_batch(self, members: Sequence[tuple[Call, Token]], deadline: Deadline) -> Any:
         # The one place where tokens travel in a body, as WePay wants them for a batch:
         # https://developer.wepay.com/api/api-calls/batch
         body = {
-            "client_id": self._client.client_id,
-            "client_secret": self._client.client_secret,
+            "client_id": self._settings.client_id,
+            "client_secret": self._settings.client_secret.value,
             "calls": [
                 {
                     "call": f"/{call.name}",
@@ -296,28 +191,37 @@ class Caller:
     def _post_code(
         self, code: Secret, redirect_uri: str, callback_uri: str | None, deadline: Deadline
     ) -> Token:
-        return Token.from_mapping(
-            self._client.exchange(code.value, redirect_uri, callback_uri, deadline.remaining())
-        )
+        # No grant_type: https://developer.wepay.com/api/api-calls/oauth2
+        body = {
+            "client_id": self._settings.client_id,
+            "client_secret": self._settings.client_secret.value,
+            "redirect_uri": redirect_uri,
+            "code": code.value,
+        }
+        if callback_uri is not None:
+            body["callback_uri"] = callback_uri
+        answer = self._transport.post(Call.of("oauth2/token", body, {}), deadline.remaining())
+        return decipher_token(answer, [code.value, self._settings.client_secret.value])
 
 
 def _outcome(call: str, post: Callable[[], Any], deadline: Deadline) -> Any:
     """Return what a request gave, or its error without the frames that saw secrets."""
     if deadline.passed():
         return _failure(call, "no time left", unsent=True)
-    with watched() as attempt:
+    with watched(repeatable=call in LOOKUPS_REPEATED) as attempt:
         try:
             return post()
         except WePayError as error:
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
-        except _FAILURES as error:
-            return _failure(call, type(error).__name__, unsent=nothing_was_sent(error, attempt))
         except BaseException as error:  # noqa: BLE001
-            # A job's time limit, say: it goes on, without the frames that saw secrets.
+            if not is_interruption(error):
+                unsent = nothing_was_sent(error, attempt)
+                return _failure(call, type(error).__name__, unsent=unsent)
+            # It goes on, without the frames that saw secrets.
             error.__cause__ = error.__context__ = None
-            foreign = error.with_traceback(None)
-    raise foreign
+            interruption = error.with_traceback(None)
+    raise interruption
 
 
 def _failure(call: str, kind: str, *, unsent: bool) -> WePayError:
@@ -349,30 +253,6 @@ def _member(call: Call, response: Any, secrets: Sequence[str]) -> Any:
     if isinstance(outcome, OutcomeUnknown):
         outcome.unique_id = call.unique_id
     return outcome
-
-
-def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse parameters that a token or a mistake would travel in.
-
-    :raises InvalidCall: for ``access_token``, and for what is not a mapping by name.
-    """
-    if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
-        raise InvalidCall(f"The parameters of {name!r} are not a mapping with names as keys.")
-    if "access_token" in parameters:
-        raise InvalidCall(
-            f"{name!r} was given 'access_token' as a parameter: a token travels in the"
-            " Authorization header only. Use client_for(owner) to act for somebody else."
-        )
-    return dict(parameters)
-
-
-def _check_headers(name: str, headers: Mapping[str, str | None]) -> dict[str, str]:
-    given = {header: value for header, value in headers.items() if value is not None}
-    for header, value in given.items():
-        printable = isinstance(value, str) and value.isascii() and value.isprintable()
-        if not printable or value != value.strip():
-            raise InvalidCall(f"{name!r} can't carry this value in the header {header!r}.")
-    return {**given, "Content-Type": "application/json"}
 
 
 def _log(call: str, outcome: Any, seconds: float, owner: str | None) -> None:

@@ -6,9 +6,7 @@ https://developer.wepay.com/api/api-calls/oauth2
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -18,48 +16,20 @@ from authlib.integrations.flask_client import OAuth
 from authlib.integrations.flask_client.apps import FlaskOAuth2App
 from authlib.integrations.requests_client import OAuth2Session
 from flask import Flask
-from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
-from .answers import Answer, decipher_token
-from .errors import ConfigurationError, InvalidCall
-from .settings import Settings
-from .tokens import Token, check_access_token
-from .transport import Transport, deadline, read_body
+from ..api.calls import check_call
+from ..api.sessions import deadline, read_body
+from ..api.transport import USER_AGENT, Bearer, Transport
+from ..errors import ConfigurationError, InvalidCall
+from ..settings import Settings
+from ..tokens import Token, check_access_token
 
-__all__ = ["SCOPE", "WePayApp", "check_call", "register"]
+__all__ = ["PREFILL", "SCOPE", "WePayApp", "register"]
 
 #: Choosing permissions is no longer supported: it is always all of them.
 SCOPE = "manage_accounts,collect_payments,view_user,preapprove_payments,send_money"
-USER_AGENT = f"Flask-WePay/{version('Flask-WePay')}"
 PREFILL = ("user_name", "user_email", "user_country")
-
-_CALL = re.compile(r"/?([a-z][a-z0-9_]*(?:/[a-z][a-z0-9_]*)*)")
-
-
-def check_call(call: object) -> str:
-    """Return a call's name without the leading slash, which is forgiven.
-
-    :raises InvalidCall: if it is not lower-case words joined by slashes.
-    """
-    match = _CALL.fullmatch(call) if isinstance(call, str) else None
-    if match is None:
-        raise InvalidCall(
-            f"{call!r} is not the name of a call: give words joined by slashes, such as"
-            " 'user' or 'account/create', without host, version or query."
-        )
-    return match[1]
-
-
-class Bearer(AuthBase):
-    """Put a token into the Authorization header, the one place where it travels."""
-
-    def __init__(self, token: Token) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.access_token}"
-        return request
 
 
 class WePaySession(OAuth2Session):  # type: ignore[misc]
@@ -74,31 +44,7 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
         self.proxies = dict(settings.proxies)
         self.headers["Accept"] = "application/json"
         self.headers["Accept-Encoding"] = "identity"
-        self.mount(settings.api_url, transport.adapter())
-
-    def fetch_token(
-        self,
-        url: str | None = None,
-        *,
-        code: str,
-        callback_uri: str | None = None,
-        timeout: float | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Exchange a code for a token: a JSON body, no grant_type, no Authorization."""
-        body = {
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "redirect_uri": self.redirect_uri,
-            "code": code,
-        }
-        if callback_uri is not None:
-            body["callback_uri"] = callback_uri
-        response = self.request(
-            "POST", url or self._settings.token_url, json=body, withhold_token=True, timeout=timeout
-        )
-        token = decipher_token(answer_of(response), [code, self.client_secret])
-        return token.as_mapping()
+        self.mount(settings.api_url, transport.sessions.current().adapter)
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         """Send a request under the rules that hold for all of them, and read its answer.
@@ -160,17 +106,6 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         }
         return {"url": f"{self.authorize_url}?{urlencode(arguments)}", "state": state}
 
-    def exchange(
-        self, code: str, redirect_uri: str, callback_uri: str | None, timeout: float
-    ) -> dict[str, Any]:
-        """Exchange a code for a token, within `timeout` seconds; the callback's own work."""
-        with self._get_oauth_client() as session:
-            session.redirect_uri = redirect_uri
-            token: dict[str, Any] = session.fetch_token(
-                self.access_token_url, code=code, callback_uri=callback_uri, timeout=timeout
-            )
-            return token
-
     def request(
         self, method: str, url: str, token: Token | Mapping[str, Any] | None = None, **kwargs: Any
     ) -> requests.Response:
@@ -191,9 +126,7 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
     def _send(
         self, method: str, call: str, headers: Mapping[str, str] | None = None, **kwargs: Any
     ) -> requests.Response:
-        api_version = self.client_kwargs["settings"].api_version
-        if api_version is not None:
-            headers = {"Api-Version": api_version, **(headers or {})}
+        headers = {**self.client_kwargs["transport"].version_header(), **(headers or {})}
         with self._get_oauth_client() as session:
             response: requests.Response = session.request(
                 method, self.api_base_url + call, withhold_token=True, headers=headers, **kwargs
@@ -234,23 +167,7 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
 def _without_request(error: Exception) -> requests.RequestException:
     """Return an error of requests without the request and the frames it carries, token and all."""
     kind = type(error) if isinstance(error, requests.RequestException) else requests.ConnectionError
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    if not isinstance(reason, NewConnectionError):
-        return kind(str(error))
-    # It stays, because it proves that nothing was sent.
-    reason.__cause__ = reason.__context__ = None
-    return kind(reason.with_traceback(None))
-
-
-def answer_of(response: requests.Response) -> Answer:
-    """Take from a response what decides what it means."""
-    return Answer(response.status_code, response.content, _seconds(response.headers))
-
-
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "")
-    return float(value) if re.fullmatch(r"[0-9]{1,6}", value) else None
+    return kind(str(error))
 
 
 def register(

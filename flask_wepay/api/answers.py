@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import (
+from ..errors import (
     APIError,
     ExchangeFailed,
     InvalidRequest,
@@ -21,7 +21,7 @@ from .errors import (
     TokenInvalid,
     TokenRevoked,
 )
-from .tokens import MalformedToken, Token
+from ..tokens import MalformedToken, Token
 
 __all__ = ["Answer", "decipher", "decipher_member", "decipher_token", "end_of_token", "members_of"]
 

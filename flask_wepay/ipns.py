@@ -17,8 +17,10 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from . import signals
 from .addresses import LONGEST_URI, check_callback_uri, is_local
-from .answers import end_of_token
-from .calls import Call, Deadline
+from .api.answers import end_of_token
+from .api.calls import Call, Deadline
+from .api.candidates import signal_end
+from .api.throttle import LOOKUPS
 from .errors import (
     APIError,
     ConfigurationError,
@@ -29,10 +31,8 @@ from .errors import (
 )
 from .settings import Settings
 from .state import State
-from .store import Authorization
-from .succession import tell_end
-from .throttle import LOOKUPS
 from .tokens import Token
+from .tokens.store import Authorization
 
 __all__ = ["PARAMETER", "Origin", "handle", "read_fields", "read_signature", "settle", "signed"]
 
@@ -204,7 +204,7 @@ def settle(state: State, authorization: Authorization, outcome: Any) -> bool:
     if state.store.end(authorization, reason):
         found = state.store.find(authorization.owner, fresh=True)
         if found.user_id == authorization.user_id and not found.candidates:
-            tell_end(state, authorization, reason)
+            signal_end(state, authorization, reason)
     elif authorization in state.store.living(authorization.user_id or 0):
         raise StoreUnavailable("A row that WePay says is dead can't be marked just now.")
     return True

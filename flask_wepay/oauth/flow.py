@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from flask import current_app, request, session, url_for
 
-from . import logins, signals
-from .addresses import check_redirect_uri
-from .calls import Call, Deadline
-from .client import WePayClient, forget
-from .errors import (
+from .. import signals
+from ..addresses import check_redirect_uri
+from ..api.calls import Call, Deadline
+from ..api.client import WePayClient
+from ..api.lookup import forget
+from ..api.throttle import LOOKUPS
+from ..errors import (
     AuthorizationDenied,
     AuthorizationError,
     ConfigurationError,
@@ -24,12 +26,12 @@ from .errors import (
     TokenRevoked,
     WePayError,
 )
-from .notifications import Origin, signed
-from .oauth import PREFILL
-from .state import State
-from .store import Ended, Pending, StateTaken
-from .throttle import LOOKUPS
-from .tokens import Secret, Token
+from ..ipns import Origin, signed
+from ..state import State
+from ..tokens import Secret, Token
+from ..tokens.store import Ended, Pending, StateTaken
+from . import logins
+from .client import PREFILL
 
 __all__ = ["begin", "connection_works", "finish", "next_of", "refusal"]
 

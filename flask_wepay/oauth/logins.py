@@ -16,8 +16,8 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from .store import LOGIN_LIFETIME
-from .tokens import Secret
+from ..tokens import Secret
+from ..tokens.store import LOGIN_LIFETIME
 
 __all__ = ["SAFE", "LoginKey", "forget", "local_path", "new_state", "recall", "remember"]
 

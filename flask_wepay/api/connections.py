@@ -1,7 +1,7 @@
-"""Connections that are kept, a deadline that holds, and what is known to have been sent.
+"""Connections that keep a deadline, and know whether a request went out.
 
-The parts that requests leaves open: its sessions close their pools, its timeouts
-start anew with every byte, and its errors do not say whether the request went out.
+The timeouts of requests start anew with every byte, and its errors do not say whether
+anything was sent.
 """
 
 from __future__ import annotations
@@ -9,39 +9,37 @@ from __future__ import annotations
 import http.client
 import io
 import math
-import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
-from urllib3.util import Timeout
 
-__all__ = ["Attempt", "Transport", "deadline", "nothing_was_sent", "read_body", "watched"]
+__all__ = ["Attempt", "Pool", "TLSPool", "attempted", "nothing_was_sent", "watched"]
 
 #: Seconds that connecting may take of a call's deadline.
 CONNECT_TIMEOUT = 5.0
-#: Bytes of an answer; WePay's largest, a batch of 50, stays far below.
-LARGEST_BODY = 8 * 1024 * 1024
-CHUNK = 64 * 1024
-#: Connections kept per process and host.
-POOL_SIZE = 100
+#: Seconds after which a call that is never repeated takes a new connection: usual servers end an
+#: idle one after 5, and what stands in between forgets it without a word.
+LONGEST_IDLE = 4.0
+#: Answers before the answer (1xx) at most.
+MOST_INTERIM = 100
+#: The mark on an exception that was raised before any byte of its request went out.
+UNSENT = "wepay_nothing_was_sent"
 
 
 @dataclass(slots=True)
 class Attempt:
     """What is known of one request."""
 
-    #: Whether our own connections carry it, so that the rest can be relied upon.
-    tracked: bool = False
+    #: Whether it may go out again, should its connection turn out to be dead.
+    repeatable: bool = False
     #: Whether bytes of it have gone out.
     sent: bool = False
     #: When its time is up, on the monotonic clock.
@@ -91,7 +89,9 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read up to the answer itself: http.client passes over 100 alone."""
         super().begin()
-        while 100 <= self.status < 200:
+        for _ in range(MOST_INTERIM):
+            if not 100 <= self.status < 200:
+                break
             self.headers = None  # type: ignore[assignment]
             super().begin()
         if self.status in (204, 304):
@@ -104,11 +104,14 @@ class _Watched(HTTPConnection):
 
     response_class = _Response
     _connecting = False
+    #: When it was last given back, on the monotonic clock.
+    idle_since = math.inf
 
     def connect(self) -> None:
         self._connecting = True
         try:
-            super().connect()
+            with _unsent():
+                super().connect()
         finally:
             self._connecting = False
 
@@ -142,9 +145,20 @@ class _Watched(HTTPConnection):
             self.connect()
         if not self._connecting:
             attempt = _attempt.get()
-            self.sock.settimeout(_remaining(attempt.ends))
+            with nullcontext() if attempt.sent else _unsent():
+                self.sock.settimeout(_remaining(attempt.ends))
             attempt.sent = True
         super().send(data)
+
+
+@contextmanager
+def _unsent() -> Iterator[None]:
+    """Mark what is raised in a block as raised before anything was sent."""
+    try:
+        yield
+    except Exception as error:
+        setattr(error, UNSENT, True)
+        raise
 
 
 def _limited(sock: socket.socket, ends: float) -> socket.socket:
@@ -161,69 +175,52 @@ class _WatchedTLS(_Watched, HTTPSConnection):
     pass
 
 
-class _Pool(HTTPConnectionPool):
+class _Keeping(HTTPConnectionPool):
+    """Keep connections, but not for calls that must not meet a dead one."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        idle = time.monotonic() - connection.idle_since
+        if idle > LONGEST_IDLE and not _attempt.get().repeatable:
+            # It connects anew.
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)
+
+
+class Pool(_Keeping):
+    """Our connections to one host."""
+
     ConnectionCls = _Watched
 
 
-class _TLSPool(HTTPSConnectionPool):
+class TLSPool(_Keeping, HTTPSConnectionPool):
+    """Our connections to one host, over TLS."""
+
     ConnectionCls = _WatchedTLS
 
 
-class _KeptAdapter(HTTPAdapter):
-    """An adapter whose pool outlives the sessions that use it."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_maxsize=POOL_SIZE, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-        return manager
-
-    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        # Authlib's client can be used directly, where nobody watches.
-        attempt = _attempt.get(None) or Attempt()
-        attempt.tracked = True
-        attempt.ends = time.monotonic() + kwargs["timeout"].total
-        reset = _attempt.set(attempt)
-        try:
-            return super().send(*args, **kwargs)
-        finally:
-            _attempt.reset(reset)
-
-    def close(self) -> None:
-        """Keep the pool: every session that is done calls this."""
-
-
-class Transport:
-    """The kept connections of one application, one pool per process."""
-
-    def __init__(self) -> None:
-        self._kept: tuple[int, HTTPAdapter] = (os.getpid(), _KeptAdapter())
-
-    def adapter(self) -> HTTPAdapter:
-        """Return this process's adapter: a fork must not read its parent's answers."""
-        pid, adapter = self._kept
-        if pid != os.getpid():
-            # Two threads may both come by here; then the later adapter stays.
-            adapter = _KeptAdapter()
-            self._kept = (os.getpid(), adapter)
-        return adapter
-
-
-def deadline(seconds: float) -> Timeout:
-    """Return a timeout that bounds connecting, and all of sending and reading together."""
-    return Timeout(total=seconds, connect=min(CONNECT_TIMEOUT, seconds))
+@contextmanager
+def attempted(seconds: float) -> Iterator[None]:
+    """Give the request made in a block so many seconds."""
+    # Authlib's client can be used directly, where nobody watches.
+    attempt = _attempt.get(None) or Attempt()
+    attempt.ends = time.monotonic() + seconds
+    reset = _attempt.set(attempt)
+    try:
+        yield
+    finally:
+        _attempt.reset(reset)
 
 
 @contextmanager
-def watched() -> Iterator[Attempt]:
+def watched(*, repeatable: bool = False) -> Iterator[Attempt]:
     """Watch the requests made in a block."""
-    attempt = Attempt()
+    attempt = Attempt(repeatable)
     reset = _attempt.set(attempt)
     try:
         yield attempt
@@ -234,31 +231,18 @@ def watched() -> Iterator[Attempt]:
 def nothing_was_sent(error: BaseException, attempt: Attempt) -> bool:
     """Tell whether a request that failed provably never left this machine.
 
-    On a connection that is not our own (a mock, say) only the two errors prove
-    it that are raised before there is a connection.
+    Only the connection that would have sent it knows: it marks what it raises. A session, an
+    adapter or a pool that somebody replaced may have sent it otherwise.
     """
-    if attempt.tracked:
-        return not attempt.sent
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    cause: Any = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", cause), NewConnectionError)
+    return not attempt.sent and any(hasattr(one, UNSENT) for one in _behind(error))
 
 
-def read_body(response: requests.Response) -> bytes:
-    """Read an answer's body, at most :data:`LARGEST_BODY` bytes of it, undecoded.
-
-    :raises requests.RequestException: if it is larger, cut short, or comes too slowly.
-    """
-    body = bytearray()
-    try:
-        # identity was asked for; a compressed body is not JSON, and so no bomb either.
-        while chunk := response.raw.read(CHUNK, decode_content=False):
-            body += chunk
-            if len(body) > LARGEST_BODY:
-                raise OSError("the answer is too large")
-    except (HTTPError, OSError) as error:
-        response.close()
-        raise requests.ConnectionError("the answer broke off") from error
-    response.raw.release_conn()
-    return bytes(body)
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """Go through an error and all that led to it."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [cause for cause in (one.__cause__, one.__context__) if cause is not None]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from .errors import ConfigurationError
-from .tokens import MalformedToken, Secret, Token
+from ..errors import ConfigurationError
+from .token import MalformedToken, Secret, Token
 
 __all__ = [
     "A_MINUTE",

@@ -1,0 +1,125 @@
+"""Many calls in one request, of one owner or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from typing import Any
+
+from ..errors import ConfigurationError, WePayError
+from ..state import State
+from ..tokens import Token
+from ..tokens.store import MERCHANT, Authorization, Found
+from .calls import Call, Deadline, deadline_of
+from .candidates import Candidates
+from .lookup import find, forget
+
+__all__ = ["LARGEST_BATCH", "send_batch"]
+
+#: How many calls one batch holds: https://developer.wepay.com/api/api-calls/batch
+LARGEST_BATCH = 50
+
+#: One call of a batch and whose it is.
+Member = tuple[str | None, Call]
+
+
+def send_batch(
+    state: State,
+    calls: Iterable[tuple[str | None, str, Mapping[str, Any]]],
+    *,
+    timeout: float | None,
+    wait: float,
+) -> list[Any]:
+    """Send calls of several owners in requests of at most 50; see :meth:`WePayClient.batch`.
+
+    :raises ConfigurationError: without the credentials that WePay wants of a batch, and for
+        other owners than the merchant itself with WEPAY_ACCESS_TOKEN.
+    """
+    members = [(owner, Call.of(call, parameters, {})) for owner, call, parameters in calls]
+    _check_application(state, members)
+    # Who connects another WePay user between two requests did not mean this batch.
+    found = {owner: find(state, owner) for owner in dict(members)}
+    results: list[Any] = []
+    for start in range(0, len(members), LARGEST_BATCH):
+        chunk = members[start : start + LARGEST_BATCH]
+        try:
+            results += _send_chunk(state, chunk, found, deadline_of(state, timeout, wait))
+        except WePayError as error:
+            # What earlier requests brought must not be lost.
+            if not results:
+                raise
+            results += [_of_member(error, call) for _, call in chunk]
+    return results
+
+
+def _check_application(state: State, members: Sequence[Member]) -> None:
+    settings = state.settings
+    if not settings.client_secret.value:
+        raise ConfigurationError(
+            "A batch needs 'WEPAY_CLIENT_ID' and 'WEPAY_CLIENT_SECRET' beside 'WEPAY_ACCESS_TOKEN'."
+        )
+    if settings.access_token is not None and {owner for owner, _ in members} - {MERCHANT}:
+        raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
+
+
+def _send_chunk(
+    state: State,
+    members: Sequence[Member],
+    found: Mapping[str | None, Found],
+    deadline: Deadline,
+) -> list[Any]:
+    """Send one request, and again those members whose token turned out to be dead."""
+    candidates = {owner: Candidates(state, owner, found[owner]) for owner in dict(members)}
+    results: dict[int, Any] = {}
+    answered = False
+    while sent := _choose(members, candidates, results):
+        calls = [(call, token) for call, _, token in sent.values()]
+        try:
+            outcomes = state.caller.send_batch(calls, deadline)
+        except WePayError as error:
+            if not answered:
+                raise
+            results |= {index: _of_member(error, call) for index, (call, _, _) in sent.items()}
+            break
+        answered = True
+        for (index, (call, authorization, _)), outcome in zip(sent.items(), outcomes, strict=True):
+            if candidates[authorization.owner].ended(authorization, call.name, outcome):
+                forget(state, authorization.owner)
+            else:
+                results[index] = outcome
+    return [results[index] for index in range(len(members))]
+
+
+def _choose(
+    members: Sequence[Member],
+    candidates: Mapping[str | None, Candidates],
+    results: dict[int, Any],
+) -> dict[int, tuple[Call, Authorization, Token]]:
+    """Give each member without a result its owner's next token, or the lack of one as result."""
+    waiting = {index: member for index, member in enumerate(members) if index not in results}
+    tokens = {owner: _next(candidates[owner]) for owner in dict(waiting.values())}
+    chosen = {}
+    for index, (owner, call) in waiting.items():
+        found = tokens[owner]
+        if isinstance(found, WePayError):
+            results[index] = _of_member(found, call)
+        else:
+            chosen[index] = (call, *found)
+    return chosen
+
+
+def _next(candidates: Candidates) -> tuple[Authorization, Token] | WePayError:
+    try:
+        authorization = candidates.next("batch/create")
+        return authorization, authorization.open()
+    except WePayError as error:
+        return error
+
+
+def _of_member(error: WePayError, call: Call) -> WePayError:
+    """Return the error of a whole request as that of one of its members."""
+    error = copy(error)
+    for name, value in (("call", call.name), ("unique_id", call.unique_id)):
+        if hasattr(error, name):
+            setattr(error, name, value)
+    return error

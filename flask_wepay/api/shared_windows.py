@@ -1,0 +1,77 @@
+"""The same windows in a storage that workers and machines share, by the library limits."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from limits import RateLimitItemPerSecond
+from limits.errors import ConfigurationError as LimitsConfigurationError
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from ..errors import ConfigurationError
+from .windows import Budget, Full
+
+__all__ = ["SharedWindows", "StorageError", "storage_of"]
+
+
+class SharedWindows:
+    """The times of the calls of all that share a storage."""
+
+    def __init__(self, uri: str, application: str) -> None:
+        self._application = application
+        self._limiter = MovingWindowRateLimiter(storage_of(uri))
+
+    def take(self, budgets: Sequence[Budget]) -> Full | None:
+        """Take a call out of each budget in turn, until one is used up.
+
+        :raises StorageError: if the storage does not answer.
+        """
+        for budget in budgets:
+            seconds = self._take(budget)
+            if seconds:
+                return Full(budget, seconds)
+        return None
+
+    def _take(self, budget: Budget) -> float:
+        item = RateLimitItemPerSecond(budget.amount, budget.seconds)
+        key = self._application, budget.name
+        if self._limiter.hit(item, *key):
+            return 0.0
+        reset_time, _ = self._limiter.get_window_stats(item, *key)
+        seconds = reset_time - time.time()
+        if seconds <= budget.seconds + 1:
+            return max(0.01, seconds)
+        # Our clock was set back: by it what was noted before lies in the future.
+        self._limiter.clear(item, *key)
+        return 0.0 if self._limiter.hit(item, *key) else float(budget.seconds)
+
+
+def storage_of(uri: str) -> Any:
+    """Return the storage of a `limits` URI.
+
+    :raises ConfigurationError: if it is no such URI, or its package is not installed.
+    """
+    # A storage that hangs must not hold payments up.
+    remote = re.match("redis|valkey", uri)
+    patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if remote else {}
+    try:
+        storage = storage_from_string(uri, wrap_exceptions=True, **patience)
+        MovingWindowRateLimiter(storage)
+    except LimitsConfigurationError:
+        # Its own text has the whole URI in it, and so the password.
+        what = "needs a package that is not installed" if remote else "has an unknown scheme"
+    except (NotImplementedError, ValueError, AssertionError, TypeError) as error:
+        what = f"can't be used for a moving window ({type(error).__name__})"
+    else:
+        return storage
+    raise ConfigurationError.of(
+        "WEPAY_THROTTLE_STORAGE",
+        what,
+        'give a URI of the limits library such as "redis://localhost:6379/0", and install'
+        " Flask-WePay[redis]",
+    )

@@ -1,0 +1,115 @@
+"""One budget for all calls to WePay, so that a flood of logins can't stop payments.
+
+WePay allows 30 calls in 10 seconds per application:
+https://developer.wepay.com/docs/articles/throttling
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import Any
+
+from ..errors import ConfigurationError, Throttled
+from .windows import Budget, Full, MovingWindows
+
+__all__ = ["COMMANDS", "EXCHANGES", "LOOKUPS", "Throttle", "shared_storage"]
+
+#: What strangers can cause, and what asks about everybody, draws on a share of the budget:
+#: one part in so many. All three together leave something to payments.
+EXCHANGES = "exchanges"
+LOOKUPS = "look-ups"
+COMMANDS = "commands"
+_SHARES = {EXCHANGES: 3, LOOKUPS: 5, COMMANDS: 3}
+#: Seconds between two warnings, and between two tries of a storage that is away.
+WARN_EVERY = 60.0
+TRY_EVERY = 5.0
+
+_LIMIT = re.compile(r"(\d{1,9}) *(?:/|per) *(\d{1,9})? *(second|minute|hour|day)s?")
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+_logger = logging.getLogger("flask_wepay")
+
+
+class Throttle:
+    """The budget of one application at WePay, shared by all that share the storage."""
+
+    def __init__(self, limit: str | None, storage_uri: str, application: str) -> None:
+        self._limit = limit
+        self._total = None if limit is None else _parse(limit)
+        self._windows: Any = MovingWindows()
+        self._storage_error: type[Exception] | tuple[()] = ()
+        if limit is not None and not storage_uri.startswith("memory:"):
+            shared = shared_storage()
+            self._windows = shared.SharedWindows(storage_uri, application)
+            self._storage_error = shared.StorageError
+        self._away_until = 0.0
+        self._warned_at = -WARN_EVERY
+
+    def acquire(self, call: str, share: str | None = None) -> None:
+        """Take one call out of the budget, and out of a share of it where one is named.
+
+        With the storage away calls go on, and a warning is logged once a minute.
+
+        :raises Throttled: if there is none left; nothing was sent.
+        """
+        if self._total is None or time.monotonic() < self._away_until:
+            return
+        budgets = [self._total]
+        if share is not None:
+            amount = max(1, self._total.amount // _SHARES[share])
+            budgets.insert(0, self._total._replace(name=share, amount=amount))
+        try:
+            full = self._windows.take(budgets)
+        except self._storage_error:
+            self._warn()
+        else:
+            if full is not None:
+                raise self._throttled(call, full)
+
+    def _warn(self) -> None:
+        now = time.monotonic()
+        self._away_until = now + TRY_EVERY
+        if now - self._warned_at >= WARN_EVERY:
+            self._warned_at = now
+            _logger.warning(
+                "'WEPAY_THROTTLE_STORAGE' does not answer; calls to WePay go on unthrottled."
+            )
+
+    def _throttled(self, call: str, full: Full) -> Throttled:
+        budget = full.budget
+        return Throttled(
+            f"{call!r} was not sent: our own budget of {budget.amount} per"
+            f" {budget.seconds} seconds for {budget.name} is used up. Try again after"
+            " 'retry_after' seconds, or let the call wait with wait=seconds.",
+            call=call,
+            retry_after=full.seconds,
+        )
+
+
+def shared_storage() -> Any:
+    """Return the module that counts in a shared storage: what it needs is an extra.
+
+    :raises ConfigurationError: if that is not installed.
+    """
+    try:
+        from . import shared_windows
+    except ModuleNotFoundError:
+        raise ConfigurationError.of(
+            "WEPAY_THROTTLE_STORAGE",
+            "needs a package that is not installed",
+            "install Flask-WePay[redis]",
+        ) from None
+    return shared_windows
+
+
+def _parse(limit: str) -> Budget:
+    match = _LIMIT.fullmatch(limit.strip().lower())
+    amount, multiples, unit = match.groups() if match else ("0", None, "second")
+    budget = Budget("calls", int(amount), int(multiples or 1) * _UNITS[unit])
+    if not budget.amount or not budget.seconds:
+        raise ConfigurationError.of(
+            "WEPAY_THROTTLE", f"is {limit!r}", 'write it as "30 per 10 seconds", or None for off'
+        )
+    return budget

@@ -1,0 +1,86 @@
+"""The one way to WePay: what every request carries, and the session that sends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+import requests
+from requests.auth import AuthBase
+
+from ..settings import Settings
+from ..tokens import Token
+from .answers import Answer
+from .calls import Call
+from .sessions import Sessions, deadline, read_body
+
+__all__ = ["USER_AGENT", "Bearer", "Transport"]
+
+try:
+    USER_AGENT = f"Flask-WePay/{version('Flask-WePay')}"
+except PackageNotFoundError:
+    # A frozen or vendored copy has no metadata.
+    USER_AGENT = "Flask-WePay"
+
+#: What every request carries; requests would send these with other values.
+_HEADERS = {
+    "User-Agent": USER_AGENT,
+    "Accept-Encoding": "identity",
+    "Accept": "application/json",
+    "Connection": "keep-alive",
+}
+
+
+class Bearer(AuthBase):
+    """Put a token into the Authorization header, the one place where it travels."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request."""
+        request.headers["Authorization"] = f"Bearer {self._token.access_token}"
+        return request
+
+
+class Transport:
+    """The way of one application to WePay, with connections that are kept per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        #: The sessions that requests are sent with.
+        self.sessions = Sessions()
+
+    def post(self, call: Call, seconds: float, token: Token | None = None) -> Answer:
+        """Post a call within so many seconds, and read the answer.
+
+        :raises Exception: what requests and the layers below it raise; its frames hold secrets.
+        """
+        request = requests.PreparedRequest()
+        request.method, request.url = "POST", self._settings.api_url + call.name
+        request.prepare_headers({**_HEADERS, **self.version_header(), **call.headers})
+        request.prepare_body(call.body, None)
+        if token is not None:
+            Bearer(token)(request)
+        response = self.sessions.current().send(
+            request,
+            timeout=deadline(seconds),  # type: ignore[arg-type]
+            allow_redirects=False,
+            stream=True,
+            verify=self._settings.ca_bundle,
+            cert=None,
+            proxies=dict(self._settings.proxies),
+        )
+        content = read_body(response)
+        return Answer(response.status_code, content, _retry_after(response.headers))
+
+    def version_header(self) -> dict[str, str]:
+        """Return the header that says which version of the API is spoken, if any is set."""
+        version = self._settings.api_version
+        return {} if version is None else {"Api-Version": version}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    return float(value) if re.fullmatch(r"[0-9]{1,6}", value) else None
