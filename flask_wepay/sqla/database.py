@@ -14,7 +14,7 @@ from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 from ..errors import StoreUnavailable, TokenUnreadable
 from .failures import is_of_the_row, may_pass, repeated, spoils_connection, translated, was_ended
 from .place import Place, is_guarded, is_told, move, place_of, refuse_guarded
-from .session import Bind, bind_of, holds_connection, joined_to, like, pinned, plain
+from .session import Bind, bind_of, holds_connection, joined_to, like, pinned, plain, unprepared
 
 __all__ = ["Database", "Transaction"]
 
@@ -71,8 +71,9 @@ class Database:
         bind = self._bind(session)
         if holds_connection(session, bind):
             if session.is_active and not (fresh and self._has_room(session, bind)):
-                with translated():
-                    return _rows(joined_to(session, bind).execute(query, parameters))
+                joined = joined_to(session, bind)
+                with translated(), unprepared(joined.connection()):
+                    return _rows(joined.execute(query, parameters))
             if not self._has_room(session, bind):
                 raise StoreUnavailable(
                     "The session's transaction has failed, and there is no other connection: roll"
@@ -211,8 +212,9 @@ class Database:
                 options = _READ_ALONE if alone and _reads_alone(own, bind) else None
                 try:
                     connection = own.connection(execution_options=options)
-                    move(connection, place or place_of(session, bind))
-                    result = work(Transaction(own, connection))
+                    with unprepared(connection):
+                        move(connection, place or place_of(session, bind))
+                        result = work(Transaction(own, connection))
                     own.commit()
                 except DBAPIError as error:
                     if spoils_connection(error) and isinstance(bind, sa.Engine):

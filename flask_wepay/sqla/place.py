@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..errors import StoreUnavailable
-from .session import Bind, holds_connection
+from .session import Bind, holds_connection, unprepared
 
 __all__ = ["Place", "is_guarded", "is_told", "move", "place_of", "refuse_guarded"]
 
@@ -45,7 +45,8 @@ def place_of(session: Session, bind: Bind) -> Place | None:
     if not usable or bind.dialect.name != "postgresql":
         return None
     connection = session.connection(bind_arguments={"bind": bind})
-    return Place(*connection.execute(_ASK).one())
+    with unprepared(connection):
+        return Place(*connection.execute(_ASK).one())
 
 
 def move(connection: sa.Connection, place: Place | None) -> None:

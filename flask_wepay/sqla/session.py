@@ -7,7 +7,8 @@ the events of it. So our own transactions are those of a session that has all of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ __all__ = [
     "pinned",
     "plain",
     "session_of",
+    "unprepared",
 ]
 
 #: What a session sends its statements to.
@@ -123,6 +125,24 @@ def holds_connection(session: Session, bind: Bind) -> bool:
     """Tell whether the session's transaction has a connection of a bind already."""
     transaction = session.get_transaction()
     return transaction is not None and bind in transaction._connections  # noqa: SLF001
+
+
+@contextmanager
+def unprepared(connection: sa.Connection) -> Iterator[None]:
+    """Let psycopg prepare nothing in a block.
+
+    Behind a pooler in transaction mode a prepared statement may be another client's of the same
+    name, and so another statement.
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.driver != "psycopg" or driver is None:
+        yield
+        return
+    threshold, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = threshold
 
 
 def _copy(session: Session) -> Session:

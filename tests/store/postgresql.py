@@ -28,10 +28,7 @@ class PostgreSQL:
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="wepay-pg-"))
-        # PostgreSQL refuses to run as root.
-        self._user = _unprivileged_user()
-        if self._user is not None:
-            os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
+        self._as_user = as_user(self.directory)
         self._run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
         self.start()
 
@@ -55,8 +52,8 @@ class PostgreSQL:
                 [self._binaries / "postgres", "-D", "data", *arguments],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                preexec_fn=_end_with_parent,
-                **self._as_user(),
+                preexec_fn=end_with_parent,
+                **self._as_user,
             )
         self._await(self._answers)
 
@@ -92,17 +89,21 @@ class PostgreSQL:
             [self._binaries / program, *arguments],
             check=True,
             stdout=subprocess.DEVNULL,
-            **self._as_user(),
+            **self._as_user,
         )
 
-    def _as_user(self) -> dict[str, object]:
-        here: dict[str, object] = {"cwd": self.directory, "start_new_session": True}
-        if self._user is None:
-            return here
-        return here | {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+def as_user(directory: Path) -> dict[str, object]:
+    """Return how to start a server that refuses to run as root, and give it a directory."""
+    here: dict[str, object] = {"cwd": directory, "start_new_session": True}
+    user = _unprivileged_user()
+    if user is None:
+        return here
+    os.chown(directory, user.pw_uid, user.pw_gid)
+    return here | {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     # A test run that is killed leaves no server behind, where the kernel knows how.
     if sys.platform == "linux":
         pr_set_pdeathsig = 1

@@ -1,4 +1,7 @@
-"""``make storm``: 10 000 callbacks and 1 000 kills on each kind of database, and a verdict."""
+"""``make storm``: 10 000 callbacks and 1 000 kills on each kind of database, and a verdict.
+
+PostgreSQL is stormed behind PgBouncer in transaction mode as well.
+"""
 
 # ruff: noqa: T201
 from __future__ import annotations
@@ -9,8 +12,10 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+from store.pgbouncer import pgbouncer
 from store.postgresql import database_url
 from storm.kill_storm import Verdict, storm
 
@@ -20,11 +25,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--callbacks", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--only", choices=["PostgreSQL", "SQLite"])
+    parser.add_argument("--only", choices=["PostgreSQL", "PgBouncer", "SQLite"])
     arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         databases = {
             "PostgreSQL": database_url,
+            "PgBouncer": lambda: database_url() and stack.enter_context(pgbouncer()),
             "SQLite": lambda: f"sqlite:///{Path(directory)}/storm.db",
         }
         verdicts = [
