@@ -236,13 +236,13 @@ def test_one_signal_when_workers_begin_at_different_ends(platform: Platform) -> 
     barrier = Barrier(2)
 
     def find_dead(authorization: Any) -> None:
-        from flask_wepay.api.candidates import tell_end
+        from flask_wepay.api.candidates import signal_end
 
         with platform.app.app_context():
             barrier.wait()
             assert state.store.end(authorization, "revoked")
             barrier.wait()
-            tell_end(state, authorization, "revoked")
+            signal_end(state, authorization, "revoked")
 
     with platform.app.app_context():
         found = state.store.find("alice").candidates

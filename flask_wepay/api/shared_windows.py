@@ -72,6 +72,6 @@ def storage_of(uri: str) -> Any:
     raise ConfigurationError.of(
         "WEPAY_THROTTLE_STORAGE",
         what,
-        'give a URI of the limits library such as "redis://localhost:6379/0", and install'
-        " Flask-WePay[redis]",
+        'give "memory://", or a URI of the limits library such as "redis://localhost:6379/0" with'
+        " Flask-WePay[redis] installed",
     )

@@ -80,8 +80,8 @@ class Throttle:
     def _throttled(self, call: str, full: Full) -> Throttled:
         budget = full.budget
         return Throttled(
-            f"{call!r} was not sent: our own budget of {budget.amount} per"
-            f" {budget.seconds} seconds for {budget.name} is used up. Try again after"
+            f"{call!r} was not sent: our own budget of {budget.amount} per {budget.window} for"
+            f" {budget.name} is used up. Try again after"
             " 'retry_after' seconds, or let the call wait with wait=seconds.",
             call=call,
             retry_after=full.seconds,
@@ -107,7 +107,8 @@ def shared_storage() -> Any:
 def _parse(limit: str) -> Budget:
     match = _LIMIT.fullmatch(limit.strip().lower())
     amount, multiples, unit = match.groups() if match else ("0", None, "second")
-    budget = Budget("calls", int(amount), int(multiples or 1) * _UNITS[unit])
+    window = f"{multiples} {unit}s" if multiples else unit
+    budget = Budget("calls", int(amount), int(multiples or 1) * _UNITS[unit], window)
     if not budget.amount or not budget.seconds:
         raise ConfigurationError.of(
             "WEPAY_THROTTLE", f"is {limit!r}", 'write it as "30 per 10 seconds", or None for off'

@@ -15,14 +15,21 @@ from .answers import Answer
 from .calls import Call
 from .sessions import Sessions, deadline, read_body
 
-__all__ = ["USER_AGENT", "Bearer", "Transport"]
+__all__ = ["USER_AGENT", "Bearer", "Transport", "user_agent"]
 
-try:
-    USER_AGENT = f"Flask-WePay/{version('Flask-WePay')}"
-except PackageNotFoundError:
-    # A frozen or vendored copy has no metadata.
-    USER_AGENT = "Flask-WePay"
 
+def user_agent(distribution: str = "Flask-WePay") -> str:
+    """Return what calls name themselves, with the version where there is metadata.
+
+    A frozen or vendored copy has none.
+    """
+    try:
+        return f"{distribution}/{version(distribution)}"
+    except PackageNotFoundError:
+        return distribution
+
+
+USER_AGENT = user_agent()
 #: What every request carries; requests would send these with other values.
 _HEADERS = {
     "User-Agent": USER_AGENT,

@@ -18,6 +18,8 @@ class Budget(NamedTuple):
     name: str
     amount: int
     seconds: int
+    #: The window in words, such as "10 seconds".
+    window: str
 
 
 class Full(NamedTuple):

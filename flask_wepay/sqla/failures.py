@@ -76,17 +76,17 @@ def repeated(
     work: Callable[[], _Result], seconds: float, again: Callable[[BaseException], bool]
 ) -> _Result:
     """Do some work, and do it again for so many seconds while that may help."""
-    ends, pause = time.monotonic() + seconds, SHORTEST_PAUSE
-    for tries_left in reversed(range(MOST_TRIES)):
+    ends, pause, tries = time.monotonic() + seconds, SHORTEST_PAUSE, 0
+    while True:
+        tries += 1
         try:
             return work()
         except Exception as error:
-            if not tries_left or not again(error) or time.monotonic() >= ends:
+            if tries == MOST_TRIES or not again(error) or time.monotonic() >= ends:
                 raise
         # Random, so that those who met once do not meet again.
         time.sleep(random.uniform(0, pause))  # noqa: S311
         pause = min(2 * pause, LONGEST_PAUSE)
-    raise AssertionError
 
 
 @contextmanager

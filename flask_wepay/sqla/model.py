@@ -57,9 +57,9 @@ class WePayTokenMixin:
 
 #: What keeps a look-up as fast with ten thousand dead rows as with one.
 _INDEXES = {
-    "newest": ("owner", "granted_at", "id"),
-    "living": ("owner", "revoked_at", "granted_at", "id"),
-    "user": ("user_id", "revoked_at", "granted_at", "id"),
+    "owner_newest": ("owner", "granted_at", "id"),
+    "owner_living": ("owner", "revoked_at", "granted_at", "id"),
+    "user_id_living": ("user_id", "revoked_at", "granted_at", "id"),
 }
 
 

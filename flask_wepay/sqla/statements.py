@@ -96,7 +96,7 @@ def _look_up(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[
     An older authorization of another WePay user is never a candidate: the money
     would go to the wrong merchant.
     """
-    newest = _newest(table, mine, table.c.id, table.c.user_id).subquery("newest")
+    newest = _newest(table, mine, table.c.id, table.c.user_id).cte("newest")
     row, columns = table.c, columns_of(table)
     first = sa.select(*columns).join(newest, row.id == newest.c.id)
     others = (

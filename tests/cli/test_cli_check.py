@@ -362,12 +362,12 @@ def test_database_that_is_not_supported(
 
 def test_missing_index(look: Any, app: Flask) -> None:
     """A table that an older migration made is slow, and the check says what to do."""
-    change(app, "DROP INDEX ix_wepay_token_living")
+    change(app, "DROP INDEX ix_wepay_token_owner_living")
 
     [(status, text)] = look(app, "database")
 
     assert status == "note"
-    assert text.startswith("index 'ix_wepay_token_living' is missing")
+    assert text.startswith("index 'ix_wepay_token_owner_living' is missing")
 
 
 def change(app: Flask, *statements: str) -> None:

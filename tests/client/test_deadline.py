@@ -292,3 +292,19 @@ def test_a_compressed_bomb_takes_little_memory(client_of: Any) -> None:
         assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_answers_before_the_answer_without_end(client_of: Any) -> None:
+    """A server that only ever says "continue" has given no answer."""
+
+    def handle(connection: Connection) -> None:
+        connection.read()
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 200)
+
+    assert type(raised(client_of(handle))) is OutcomeUnknown
+
+
+def raised(client: WePayClient) -> WePayError:
+    with pytest.raises(WePayError) as caught:
+        client.call("checkout/create")
+    return caught.value

@@ -181,6 +181,34 @@ def test_error_of_the_applications_own(client_at: Any, monkeypatch: pytest.Monke
     assert type(pay(client)) is OutcomeUnknown
 
 
+def test_error_that_comes_of_another(client_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an error came of is looked through once, in circles too."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        first, second = ConnectionError("a"), ConnectionError("b")
+        first.__context__ = second
+        second.__context__ = first
+        raise second from first
+
+    client = client_at(URL)
+    monkeypatch.setattr(HTTPAdapter, "send", fail)
+
+    assert type(pay(client)) is OutcomeUnknown
+
+
+def test_keyboard_interrupt(client_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a call as it ends all else."""
+
+    def interrupt(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    client = client_at(URL)
+    monkeypatch.setattr(HTTPAdapter, "send", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        client.call("checkout/create")
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_wrapper_that_only_looks_on(
     client_at: Any, monkeypatch: pytest.MonkeyPatch, wrapped: bool

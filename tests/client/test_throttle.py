@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from limits.storage import SCHEMES, Storage
 from servers import Connection, RawServer, answer, echo, free_port
 
 from flask_wepay import WePayClient
+from flask_wepay.api.windows import Budget, MovingWindows
 from flask_wepay.errors import ConfigurationError, Throttled
 
 HERE = Path(__file__).parent
@@ -365,3 +367,37 @@ def test_a_storage_without_a_moving_window(make_app: Any, monkeypatch: pytest.Mo
 
     with pytest.raises(ConfigurationError, match=r"moving window \(NotImplementedError\)"):
         make_app(WEPAY_THROTTLE_STORAGE="windowless://")
+
+
+def test_a_fork_counts_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child does not take over its parent's lock, which another thread may have held."""
+    windows, budget = MovingWindows(), Budget("calls", 1, 10, "10 seconds")
+    assert windows.take([budget]) is None
+    windows._lock.acquire()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+
+    assert windows.take([budget]) is None
+    assert windows.take([budget]) is not None
+
+
+def test_a_shared_clock_that_was_set_back(
+    client_of: Any, clock: time_machine.Traveller, start_redis: Callable[[int], str]
+) -> None:
+    """What was noted in a Redis at a time that lies in the future is forgotten there too."""
+    storage = start_redis(free_port())
+    client = client_of(echo, WEPAY_THROTTLE="5 per 10 seconds", WEPAY_THROTTLE_STORAGE=storage)
+
+    assert spend(client, 10) == 5
+    clock.shift(-3600)
+    assert spend(client, 10) == 5
+
+
+def test_a_storage_without_its_package(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra a shared storage is a mistake that is named."""
+    monkeypatch.setitem(sys.modules, "limits", None)
+    for name in [name for name in sys.modules if name.endswith(".shared_windows")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("flask_wepay.api.shared_windows", raising=False)
+
+    with pytest.raises(ConfigurationError, match=r"install Flask-WePay\[redis\]"):
+        make_app(WEPAY_THROTTLE_STORAGE="redis://localhost")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from flask_wepay.api.transport import user_agent
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -20,10 +22,13 @@ def test_lower_bounds_are_the_tested_ones() -> None:
     """``make test-lowest`` runs with exactly the lower bounds that ``setup.cfg`` promises."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    promised = requirement_lines(setup["options"]["install_requires"])
+    extras = setup["options.extras_require"]
+    promised = requirement_lines(setup["options"]["install_requires"] + extras["redis"])
     tested = requirement_lines((ROOT / "requirements" / "lowest.txt").read_text())
 
-    assert {line.replace("==", ">=") for line in tested} == promised
+    assert {line.replace("==", ">=") for line in tested} == {
+        line.replace("[redis]", "") for line in promised
+    }
 
 
 @pytest.mark.parametrize(
@@ -31,6 +36,7 @@ def test_lower_bounds_are_the_tested_ones() -> None:
     [
         ("flask_wepay", "sqlalchemy"),
         ("flask_wepay", "flask_login"),
+        ("flask_wepay", "limits"),
         ("flask_wepay.cli", "flask_wepay.sandbox"),
         ("flask_wepay.pytest_plugin", "flask_wepay.sandbox"),
         ("flask_wepay.sandbox", "sqlalchemy"),
@@ -41,3 +47,20 @@ def test_importing_one_does_not_import_the_other(module: str, stays_out: str) ->
     code = f"import sys, {module}; sys.exit({stays_out!r} in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_metadata() -> None:
+    """A frozen or vendored copy, which has no metadata, can be imported."""
+    code = (
+        "import importlib.metadata as metadata\n"
+        "def version(name):\n"
+        "    raise metadata.PackageNotFoundError(name)\n"
+        "metadata.version = version\n"
+        "from flask_wepay.api.transport import USER_AGENT\n"
+        "print(USER_AGENT)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    assert done.stdout == "Flask-WePay\n"
+    assert user_agent("no such distribution") == "no such distribution"

@@ -453,6 +453,8 @@ def test_outer_transaction(engine: sa.Engine, wepay_connect: Connect, mode: str)
         assert answer.location == "/"
         assert app.test_client().get("/me").text == RED
         with app.app_context():
+            session.add(Note(id=2))
+            session.flush()
             app.extensions["test"].client_for("1").disconnect()
         assert app.test_client().get("/me").text == "nobody"
         session.remove()

@@ -135,6 +135,6 @@ def test_reading_all_rows(large: Platform) -> None:
     with engine.connect() as connection:
         rows = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
     plan = "\n".join(str(row[-1]) for row in rows)
-    assert "ix_wepay_token_newest" in plan
+    assert "ix_wepay_token_owner_newest" in plan
     assert "SCAN newest" not in plan
     assert "Seq Scan on wepay_token newest" not in plan

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from store.owners import BILL, Platform
@@ -98,6 +99,27 @@ def test_check(make_platform: Any, options: dict[str, Any], found: bool) -> None
     output = platform.app.test_cli_runner().invoke(commands, ["check"]).output
 
     assert ("prepare_threshold" in output) is found
+
+
+def test_check_of_a_server_that_refuses_more(
+    make_app: Any, wepay_sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else goes wrong while the check looks is said as it is."""
+    app = make_app(SQLALCHEMY_DATABASE_URI=database_url())
+    with app.app_context():
+        engine = app.extensions["test"]["db"].engine
+    recreate = engine.pool.recreate
+
+    def refusing() -> Any:
+        pool = recreate()
+        monkeypatch.setattr(pool, "_creator", lambda *_: psycopg.connect("host=/nowhere"))
+        return pool
+
+    monkeypatch.setattr(engine.pool, "recreate", refusing)
+
+    output = app.test_cli_runner().invoke(commands, ["check"]).output
+
+    assert "The token table can't be used just now (OperationalError)" in " ".join(output.split())
 
 
 def test_check_without_a_pooler(make_app: Any, wepay_sandbox: Any) -> None:

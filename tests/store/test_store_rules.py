@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase
 from store.owners import BILL, MARY, Platform
 
 from flask_wepay import signals
@@ -17,6 +18,7 @@ from flask_wepay.errors import (
     TokenRevoked,
     TokenUnreadable,
 )
+from flask_wepay.sqla import WePayTokenMixin
 from flask_wepay.tokens import Secret, Token
 
 
@@ -473,10 +475,29 @@ def test_look_up_uses_the_index(platform: Platform) -> None:
             plan = connection.exec_driver_sql(explain + statement, parameters).all()
 
     text = "\n".join(str(part) for line in plan for part in line)
-    assert "ix_wepay_token_newest" in text
-    assert "ix_wepay_token_living" in text
+    assert "ix_wepay_token_owner_newest" in text
+    assert "ix_wepay_token_owner_living" in text
     assert "Seq Scan" not in text
     assert "SCAN wepay_token" not in text
+
+
+def test_indexes_of_a_model_that_inherits() -> None:
+    """A model below the token model, or one with __table_args__, has each index once."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Inherited(WePayTokenMixin, Base):
+        __table_args__ = ({"comment": "WePay"},)
+
+    class Special(Inherited):
+        pass
+
+    assert sorted(str(index.name) for index in Special.__table__.indexes) == [
+        "ix_wepay_token_owner_living",
+        "ix_wepay_token_owner_newest",
+        "ix_wepay_token_user_id_living",
+    ]
 
 
 # Pruning
