@@ -299,7 +299,7 @@ def test_answers_before_the_answer_without_end(client_of: Any) -> None:
 
     def handle(connection: Connection) -> None:
         connection.read()
-        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 200)
+        connection.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 200)
 
     assert type(raised(client_of(handle))) is OutcomeUnknown
 
