@@ -26,6 +26,7 @@ from . import (
     side_by_side,
     site,
     soak,
+    waiting,
     workers,
 )
 
@@ -70,6 +71,7 @@ def _benchmarks(
         "imports": lambda: imports.run(min(rounds, 10)),
         "growth": lambda: growth.run(place("growth"), options.sizes, rounds, options.databases),
         "profile": lambda: profiles.run(place("profile"), requests),
+        "waiting": lambda: waiting.run(place("waiting"), rounds, options.databases),
         "sandbox": lambda: sandbox.run(place("sandbox"), rounds, options.tests),
         "workers": lambda: workers.run(opened(), requests, options.passes),
         "soak": lambda: soak.run(opened(), options.seconds),
@@ -93,7 +95,8 @@ def keep(results: dict[str, Any], out: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    every = ["side-by-side", "calls", "imports", "growth", "profile", "sandbox", "workers"]
+    every = ["side-by-side", "calls", "imports", "growth", "waiting", "profile"]
+    every += ["sandbox", "workers"]
     parser.add_argument("what", nargs="*", default=every, choices=[*every, "soak"], metavar="WHAT")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--bundles", nargs="+", default=list(certificates.BUNDLES))

@@ -18,7 +18,7 @@ BUNDLES = {
 
 TOPICS = (
     *("side-by-side", "calls", "imports", "growth", "capacity", "workers", "soak", "profile"),
-    "sandbox",
+    *("sandbox", "waiting"),
 )
 
 Row = list[str]
@@ -36,6 +36,7 @@ def tables(results: dict[str, Any]) -> dict[str, list[Table]]:
         "workers": lambda of: [_workers(of)],
         "soak": lambda of: [_soak(of)],
         "profile": lambda of: [_profile(of)],
+        "waiting": lambda of: [_slow(of["slow"]), _former(of["former"])],
         "sandbox": lambda of: [_sandbox_calls(of["calls"]), _suite(of["suite"])],
     }
     for figures in results.get("growth", {}).get("PostgreSQL", {}).values():
@@ -43,6 +44,22 @@ def tables(results: dict[str, Any]) -> dict[str, list[Table]]:
         if "capacity" in figures:
             results = results | {"capacity": figures["capacity"] | {"bytes": figures["bytes"]}}
     return {topic: make(results[topic]) for topic, make in makers.items() if topic in results}
+
+
+def _slow(figures: dict[str, Any]) -> Table:
+    rows = [[name, f"{of['per second']:.0f}", f"{of['held']:.0f}"] for name, of in figures.items()]
+    head = ["view", "calls per second", "connections held"]
+    return "40 threads, a pool of 15, and a WePay that takes half a second", head, rows
+
+
+def _former(figures: dict[str, Any]) -> Table:
+    numbers = list(next(iter(figures.values())))
+    rows = [
+        [database, *(f"{of[number]:.0f} µs" for number in numbers)]
+        for database, of in figures.items()
+    ]
+    head = ["former authorizations", *(f"{int(number):,}" for number in numbers)]
+    return "A look-up of one owner, outside of a transaction", head, rows
 
 
 def _imports(figures: dict[str, float]) -> Table:

@@ -1,12 +1,13 @@
-"""Four ways to the same provider, in one run, each in a process of its own.
+"""Five ways to the same provider, in one run, each in a process of its own.
 
-The contenders take turns (A B C D A B C D …), so that whatever the machine does else hits
-all of them alike. A view's cost is the median of its time less that of the bare view
+The contenders take turns request by request, in random order, so that whatever the machine does
+else hits all of them alike. A view's cost is the median of its time less that of the bare view
 called just before it.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,12 +19,13 @@ from .processes import Child
 
 CONTENDERS = {
     "floor": "Floor",
+    "limit": "Limit",
     "authlib_client": "Authlib",
     "flask_dance_client": "Flask-Dance",
     "flask_wepay_client": "Flask-WePay",
 }
 VIEWS = ("login", "callback", "look-up", "call")
-#: Requests of one contender before it is the next one's turn.
+#: Requests of each contender in one round.
 BURST = 5
 #: Logins that a browser has abandoned before the one that is measured.
 ABANDONED = (0, 10, 40)
@@ -101,9 +103,9 @@ def _take_turns(
     children: dict[str, Child], rounds: int, burst: int = BURST, **what: Any
 ) -> dict[str, list[tuple[int, int]]]:
     times: dict[str, list[tuple[int, int]]] = {name: [] for name in children}
-    for _ in range(rounds):
-        for name, child in children.items():
-            times[name] += child.ask(do="measure", count=burst, **what)
+    for _ in range(rounds * burst):
+        for name in random.sample(list(children), len(children)):
+            times[name] += children[name].ask(do="measure", count=1, **what)
     return times
 
 

@@ -109,7 +109,7 @@ def bind_of(session: Session, mapper: Mapper[Any], insert: sa.Insert) -> Bind:
 
     :raises StoreUnavailable: if the session does not tell.
     """
-    writing = like(session)
+    writing = _copy(session)
     # Routers know a write by its clause, or by the flush of a unit of work.
     writing._flushing = True  # noqa: SLF001
     try:

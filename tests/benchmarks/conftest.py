@@ -44,7 +44,7 @@ def results(out: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
     start = partial(run, tmp_path_factory.mktemp("results"))
     with ThreadPoolExecutor() as pool:
         beside = pool.submit(start, "side-by-side", "growth", "calls", "sandbox")
-        run(out, "imports")
+        run(out, "imports", "waiting")
         return run(out, "profile", *_served()) | beside.result()
 
 
