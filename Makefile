@@ -11,12 +11,18 @@ PROJECT = setup.cfg pyproject.toml
 # Tests wait for servers and browsers most of the time, on two cores as well.
 IN_PARALLEL = --numprocesses 3 --dist worksteal
 
+# Without what takes long, or is not about the Python or the versions it runs with.
+FAST = $(addprefix --ignore=tests/,browser packaging benchmarks storm test_concurrency.py \
+	test_state_machine.py sandbox examples model test_ipn_flood.py client/test_connections.py \
+	client/test_payments.py)
+
 .NOTPARALLEL:
-.PHONY: help demo docs test test-lowest storm lint clean
+.PHONY: help demo docs test test-fast test-lowest storm lint clean
 
 help:
 	@echo 'make demo         run the example platform against the sandbox (PORT=8000 SANDBOX_PORT=8010)'
 	@echo 'make test         run all tests (ARGS="tests/test_denial.py -k state" for some of them)'
+	@echo 'make test-fast    run those that take little time (PYTHON=python3.13 VENV=.venv-3.13 for another Python)'
 	@echo 'make test-lowest  run them with the lowest versions that are supported'
 	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL and on SQLite'
 	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
@@ -30,13 +36,11 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),$(IN_PARALLEL) --cov $(REPORTS))
 
+test-fast: $(VENV)/.test
+	$(VENV)/bin/python -m pytest $(IN_PARALLEL) $(FAST) $(ARGS)
+
 test-lowest: $(LOWEST_VENV)/.test
-	$(LOWEST_VENV)/bin/python -m pytest $(IN_PARALLEL) --ignore=tests/browser --ignore=tests/packaging \
-		--ignore=tests/benchmarks --ignore=tests/storm --ignore=tests/test_concurrency.py \
-		--ignore=tests/test_state_machine.py --ignore=tests/docs \
-		--ignore=tests/sandbox --ignore=tests/examples --ignore=tests/model \
-		--ignore=tests/test_ipn_flood.py --ignore=tests/client/test_connections.py \
-		--ignore=tests/client/test_payments.py $(ARGS)
+	$(LOWEST_VENV)/bin/python -m pytest $(IN_PARALLEL) $(FAST) --ignore=tests/docs $(ARGS)
 
 storm: $(VENV)/.test
 	WEPAY_STATE_MACHINE=1000x50 $(VENV)/bin/python -m pytest -q tests/test_state_machine.py

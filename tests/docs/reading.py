@@ -88,6 +88,7 @@ class Reader:
         self._directory = directory
         self._make_app = make_app
         self._monkeypatch = monkeypatch
+        self._apps: dict[int, Flask] = {}
         self._contexts: list[Any] = []
         self._joined = ExitStack()
         self._unrun: list[Path] = []
@@ -114,6 +115,7 @@ class Reader:
         app = self._make_app(wepay, **options)
         app.template_folder = str(self._directory / "templates")
         self.adopt({"app": app, **app.extensions["test"]})
+        self._note_apps()
         return app
 
     def adopt(self, names: dict[str, Any]) -> None:
@@ -165,19 +167,27 @@ class Reader:
         """Give connections back."""
         self.leave()
         self._joined.close()
-        for value in list(self.namespace.values()):
-            if isinstance(value, Flask) and "sqlalchemy" in value.extensions:
-                with value.app_context():
-                    value.extensions["sqlalchemy"].session.remove()
-                    for engine in value.extensions["sqlalchemy"].engines.values():
+        for app in self._apps.values():
+            if "sqlalchemy" in app.extensions:
+                with app.app_context():
+                    app.extensions["sqlalchemy"].session.remove()
+                    for engine in app.extensions["sqlalchemy"].engines.values():
                         engine.dispose()
 
+    def _note_apps(self) -> None:
+        # A page gives one name to several in turn, and each has connections.
+        self._apps |= {
+            id(value): value for value in self.namespace.values() if isinstance(value, Flask)
+        }
+
     def _run(self, block: Block) -> None:
+        self._note_apps()
         exec(block.code, self.namespace)
+        self._note_apps()
 
     def _python(self, block: Block) -> None:
         if block.caption is None:
-            exec(block.code, self.namespace)
+            self._run(block)
             return
         file = self._save(block)
         if file.name == "conftest.py":
