@@ -146,6 +146,9 @@ def handle(state: State, origin: Origin, fields: Mapping[str, str]) -> bool:
     :raises WePayError: for what may have passed by then: likewise.
     """
     if _ids(fields) != ["user_id"]:
+        if origin.row_id is not None:
+            # The address of a row, which WePay has for that row's user alone.
+            return True
         return signals.send(signals.wepay_ipn_received, fields=dict(fields))
     if origin.row_id is None:
         return True

@@ -112,7 +112,7 @@ def test_without_error_code(
     assert end_of_token("user", caught) is None
 
 
-@pytest.mark.parametrize("code", ["1011", 1011.0, True, None, [1011], {"code": 1011}, "", 1e400])
+@pytest.mark.parametrize("code", ["1011", 1011.0, True, None, [1011], {"code": 1011}, ""])
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
 def test_code_is_no_integer(code: Any, status: int) -> None:
     """A code in quotes, with a decimal point or true revokes nobody."""
@@ -429,3 +429,60 @@ def test_tree_of_errors() -> None:
     assert {line.split()[0] for line in lines} == set(errors.__all__)
     assert issubclass(errors.InvalidCall, ValueError)
     assert issubclass(errors.ServerError, errors.OutcomeUnknown)
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+def test_constants_that_are_no_json(constant: bytes) -> None:
+    """Python reads more than JSON is: such an answer is none."""
+    body = b'{"user_id": 1, "amount": ' + constant + b"}"
+
+    assert type(refused("checkout", Answer(200, body))) is errors.OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        "STAGE_ca8f2d17b9e8",
+        "PRODUCTION_0123456789abcdef",
+        "https://shop.example/wepay/ipn?wepay_signature=WzEyMzQ1XQ.abc-_def",
+        "redirect=https%3A%2F%2Fshop.example%2Fwepay%2Fipn%3Fwepay_signature%3DWzEyMzQ1XQ.abc-_def",
+    ],
+)
+def test_what_looks_like_a_secret_is_cut_out(echoed: str) -> None:
+    """Tokens and signatures that WePay echoes are in no error, whoever's they are."""
+    value = {
+        "error": "invalid_request",
+        "error_code": 1003,
+        "error_description": f"this is wrong: {echoed}, try again",
+        "details": [{"message": echoed, echoed: 1}],
+    }
+
+    caught = refused("user", said(value, 400))
+
+    said_in_full = f"{caught} {caught.description} {caught.details}"
+    assert "[redacted]" in said_in_full
+    for part in ("ca8f2d17", "0123456789", "WzEyMzQ1XQ"):
+        assert part not in said_in_full
+
+
+@pytest.mark.parametrize("text", ["bad\nCRITICAL forged", "\x1b[31m", "caf\ud800", "a\r\u2028b"])
+def test_text_that_is_not_plain(text: str) -> None:
+    """Line ends, escape sequences and halves of characters are escaped."""
+    value = {"error": "x", "error_code": 1003, "error_description": text, "details": [text]}
+
+    caught = refused("user", said(value, 400))
+
+    assert str(caught).isprintable()
+    str(caught).encode()
+    assert caught.details[0].isprintable()
+
+
+def test_details_without_end() -> None:
+    """Of details that never end a part is kept."""
+    value = {"error": "x", "error_code": 1003, "details": [["a"] * 500, ["b"] * 500, ["c"] * 500]}
+
+    kept = refused("user", said(value, 400)).details
+
+    assert len(kept) == 3
+    assert sum(isinstance(part, list) and len(part) for part in kept) <= 1000
+    assert kept[2] == "[redacted]"

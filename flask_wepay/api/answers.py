@@ -21,16 +21,13 @@ from ..errors import (
     TokenInvalid,
     TokenRevoked,
 )
+from ..foreign import clean
 from ..tokens import MalformedToken, Token
 
 __all__ = ["Answer", "decipher", "decipher_member", "decipher_token", "end_of_token", "members_of"]
 
 #: WePay's 1007 comes without a Retry-After; its window is 10 seconds long.
 THROTTLE_WINDOW = 10.0
-LONGEST_TEXT = 1000
-REDACTED = "[redacted]"
-#: Levels of ``details`` that are kept.
-DEEPEST_DETAILS = 10
 
 _REVOKED = 1011
 _USER_DELETED = 7003
@@ -66,7 +63,10 @@ def decipher(call: str, answer: Answer, secrets: Sequence[str] = ()) -> Any:
     :raises OutcomeUnknown: if it is neither a usable answer nor WePay's word that it failed.
     :raises APIError: of the class that the error_code decides.
     """
-    value = _load(answer.body)
+    return _decipher(call, answer, _load(answer.body), secrets)
+
+
+def _decipher(call: str, answer: Answer, value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, dict) and _is_error(answer.status, value):
         raise _error(call, answer.status, value, secrets, answer.retry_after)
     if 200 <= answer.status < 300 and isinstance(value, dict | list):
@@ -113,9 +113,9 @@ def decipher_token(answer: Answer, secrets: Sequence[str]) -> Token:
     """
     call = "oauth2/token"
     try:
-        decipher(call, answer, secrets)
-        value = _load(answer.body, _without_doubles)
-        if not isinstance(value, dict) or "error" in value:
+        value = _load(answer.body, _noting_doubles)
+        _decipher(call, answer, value, secrets)
+        if not isinstance(value, dict) or "error" in value or _DOUBLES in value:
             raise MalformedToken("it is not an object with a token")
         return Token.from_answer(value)
     except MalformedToken as error:
@@ -152,19 +152,29 @@ def end_of_token(call: str, outcome: Any) -> str | None:
 
 
 def _load(
-    body: bytes, make_object: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+    body: bytes, make_object: Callable[[list[tuple[Any, Any]]], dict[Any, Any]] | None = None
 ) -> Any:
     try:
-        return json.loads(body.decode(), object_pairs_hook=make_object)
+        return json.loads(
+            body.decode(), object_pairs_hook=make_object, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError):
         return None
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+#: No name that an answer can have: marks an object in which a name stands twice.
+_DOUBLES = object()
+
+
+def _noting_doubles(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     # Of two tokens or user_ids in one answer nobody knows which counts.
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a name stands twice in an object")
+        value[_DOUBLES] = True
     return value
 
 
@@ -181,24 +191,7 @@ def _is_error(status: int, value: Mapping[str, Any]) -> bool:
 
 
 def _text(value: object, secrets: Sequence[str]) -> str | None:
-    if not isinstance(value, str):
-        return None
-    for secret in secrets:
-        value = value.replace(secret, REDACTED)
-    return value[:LONGEST_TEXT]
-
-
-def _clean(value: Any, secrets: Sequence[str], depth: int = DEEPEST_DETAILS) -> Any:
-    """Return `details` with the secrets cut out, whatever its shape."""
-    if isinstance(value, str):
-        return _text(value, secrets)
-    if not isinstance(value, dict | list):
-        return value
-    if depth == 0:
-        return REDACTED
-    if isinstance(value, list):
-        return [_clean(item, secrets, depth - 1) for item in value]
-    return {_text(key, secrets): _clean(item, secrets, depth - 1) for key, item in value.items()}
+    return clean(value, secrets) if isinstance(value, str) else None
 
 
 def _error(
@@ -219,7 +212,7 @@ def _error(
         error=_text(value.get("error"), secrets),
         error_code=code,
         description=description,
-        details=_clean(value.get("details"), secrets),
+        details=clean(value.get("details"), secrets),
     )
     if isinstance(error, Throttled):
         error.retry_after = THROTTLE_WINDOW if retry_after is None else max(1.0, retry_after)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import APIError, ConnectionFailed, OutcomeUnknown, ServerError, Throttled, WePayError
+from ..foreign import printable
 from ..settings import Settings
 from ..tokens import Secret, Token
 from .answers import decipher, decipher_member, decipher_token, members_of
@@ -25,6 +26,8 @@ from .transport import Transport
 __all__ = ["Caller"]
 
 MOST_TRIES = 3
+#: Bytes of an answer with a token, which has four short fields.
+LARGEST_TOKEN_ANSWER = 64 * 1024
 #: Seconds between the first two tries, and between any two at most.
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 0.5
@@ -200,7 +203,9 @@ class Caller:
         }
         if callback_uri is not None:
             body["callback_uri"] = callback_uri
-        answer = self._transport.post(Call.of("oauth2/token", body, {}), deadline.remaining())
+        answer = self._transport.post(
+            Call.of("oauth2/token", body, {}), deadline.remaining(), largest=LARGEST_TOKEN_ANSWER
+        )
         return decipher_token(answer, [code.value, self._settings.client_secret.value])
 
 
@@ -262,7 +267,7 @@ def _log(call: str, outcome: Any, seconds: float, owner: str | None) -> None:
         "wepay_status": getattr(outcome, "status", None) if failed else 200,
         "wepay_error_code": getattr(outcome, "error_code", None),
         "wepay_milliseconds": round(seconds * 1000),
-        "wepay_owner": owner,
+        "wepay_owner": None if owner is None else printable(owner),
         "wepay_error": type(outcome).__name__ if failed else None,
     }
     _logger.info(

@@ -103,8 +103,8 @@ def deadline(seconds: float) -> Timeout:
     return Timeout(total=seconds, connect=min(CONNECT_TIMEOUT, seconds))
 
 
-def read_body(response: requests.Response) -> bytes:
-    """Read an answer's body, at most :data:`LARGEST_BODY` bytes of it, undecoded.
+def read_body(response: requests.Response, largest: int = LARGEST_BODY) -> bytes:
+    """Read an answer's body, undecoded and of so many bytes at most.
 
     :raises requests.RequestException: if it is larger, cut short, or comes too slowly.
     """
@@ -113,7 +113,7 @@ def read_body(response: requests.Response) -> bytes:
         # identity was asked for; a compressed body is not JSON, and so no bomb either.
         while chunk := response.raw.read(CHUNK, decode_content=False):
             body += chunk
-            if len(body) > LARGEST_BODY:
+            if len(body) > largest:
                 raise OSError("the answer is too large")
     except (HTTPError, OSError) as error:
         response.close()

@@ -13,7 +13,7 @@ from ..settings import Settings
 from ..tokens import Token
 from .answers import Answer
 from .calls import Call
-from .sessions import Sessions, deadline, read_body
+from .sessions import LARGEST_BODY, Sessions, deadline, read_body
 
 __all__ = ["USER_AGENT", "Bearer", "Transport", "user_agent"]
 
@@ -59,7 +59,13 @@ class Transport:
         #: The sessions that requests are sent with.
         self.sessions = Sessions()
 
-    def post(self, call: Call, seconds: float, token: Token | None = None) -> Answer:
+    def post(
+        self,
+        call: Call,
+        seconds: float,
+        token: Token | None = None,
+        largest: int = LARGEST_BODY,
+    ) -> Answer:
         """Post a call within so many seconds, and read the answer.
 
         :raises Exception: what requests and the layers below it raise; its frames hold secrets.
@@ -79,7 +85,7 @@ class Transport:
             cert=None,
             proxies=dict(self._settings.proxies),
         )
-        content = read_body(response)
+        content = read_body(response, largest)
         return Answer(response.status_code, content, _retry_after(response.headers))
 
     def version_header(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import click
 from flask import current_app, url_for
 
+from ..foreign import printable
 from ..ipns import Origin, signed
 from ..state import State
 from ..tokens.store import HookStore
@@ -94,11 +95,6 @@ def address_of_ipns(state: State, origin: Origin) -> str | None:
     :raises ConfigurationError: if only a request would tell.
     """
     return signed(state.settings, lambda: url_for("wepay.ipn", _external=True), origin)
-
-
-def printable(text: str) -> str:
-    """Escape what would steer a terminal: owners and WePay's texts are not ours."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def counted(number: int, what: str) -> str:
