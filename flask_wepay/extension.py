@@ -229,10 +229,10 @@ def _fetch_token() -> Mapping[str, Any] | None:
     return None if token is None else token.as_mapping()
 
 
-def _update_token(token: Mapping[str, Any], **_: Any) -> None:
+def _update_token(token: Token, **_: Any) -> None:
     state = current_state()
     owner = current_owner(state)
     if owner is None:
         raise NotAuthorized("Nobody is logged in to store a token for.")
-    state.store.adopt(owner, Token.from_mapping(token))
+    state.store.adopt(owner, token)
     forget(state, owner)

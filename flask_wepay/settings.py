@@ -111,7 +111,7 @@ class Settings:
     ca_bundle: str | bool
     proxies: Mapping[str, str] = field(repr=False)
     throttle: str | None
-    throttle_storage: str = field(repr=False)
+    throttle_storage: Secret
     access_token: Secret | None
 
     @property
@@ -162,7 +162,7 @@ def _read(config: Mapping[str, Any]) -> Settings:
         ca_bundle=_ca_bundle(config),
         proxies=_proxies(config),
         throttle=_text(config, "WEPAY_THROTTLE"),
-        throttle_storage=_required(config, "WEPAY_THROTTLE_STORAGE"),
+        throttle_storage=Secret(_required(config, "WEPAY_THROTTLE_STORAGE")),
         access_token=access_token,
     )
 
@@ -332,7 +332,8 @@ def _ca_bundle(config: Mapping[str, Any]) -> str | bool:
     file = Path(path)
     try:
         usable = file.is_dir() or b"CERTIFICATE-----" in file.read_bytes()
-    except OSError:
+    except (OSError, ValueError):
+        # A path with a NUL is a ValueError.
         usable = False
     if not usable:
         raise _wrong(key, f"is {str(path)!r}", "no certificates are there; check the path")
@@ -357,6 +358,11 @@ def _proxies(config: Mapping[str, Any]) -> Mapping[str, str]:
     return dict(proxies)
 
 
+def _is_text(text: str) -> bool:
+    # What an environment variable has besides text comes as halves of characters.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _keyring(config: Mapping[str, Any]) -> Keyring:
     fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
     if not isinstance(fallbacks, list | tuple):
@@ -369,6 +375,12 @@ def _keyring(config: Mapping[str, Any]) -> Keyring:
             "SECRET_KEY",
             "or one of 'SECRET_KEY_FALLBACKS' is missing, empty or no string",
             f"sessions and stored tokens depend on it{quote}",
+        )
+    if any(isinstance(secret, str) and not _is_text(secret) for secret in secrets):
+        raise _wrong(
+            "SECRET_KEY",
+            "or one of 'SECRET_KEY_FALLBACKS' has bytes that are no text",
+            "write it in hexadecimal, as secrets.token_hex() makes one",
         )
     keys = config["WEPAY_TOKEN_KEYS"]
     if keys is None:

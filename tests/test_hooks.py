@@ -438,6 +438,27 @@ def test_prefill_leaves_out_none(make_app: MakeApp, wepay_sandbox: Sandbox) -> N
     assert "user_country=CA" in location
 
 
+@pytest.mark.parametrize(
+    "odd", [{"user_country": "DE"}, {"user_name": "caf\ud800"}, {"user_email": "a\nb@example.com"}]
+)
+def test_prefill_that_wepay_does_not_take(
+    make_app: MakeApp, wepay_sandbox: Sandbox, odd: dict[str, str]
+) -> None:
+    """Where a user lives, or what one is called, does not break a login."""
+    answer = prefilled(make_app, lambda: odd)
+
+    assert answer.status_code == 302
+    assert "user_" not in answer.location.replace("view_user", "")
+
+
+def test_prefill_of_another_type(
+    make_app: MakeApp, wepay_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A value that is no string is an error that names it."""
+    assert prefilled(make_app, lambda: {"user_name": 7}).status_code == 500
+    assert "'user_name' of type int" in caplog.text
+
+
 def test_prefill_of_nothing(make_app: MakeApp, wepay_sandbox: Sandbox) -> None:
     """A hook that has nothing to fill in may return nothing."""
     location = prefilled(make_app, lambda: None).location

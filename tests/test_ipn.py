@@ -502,6 +502,26 @@ class SharedStorage(limits.storage.MemoryStorage):
         self.__dict__ = self.shared.setdefault(uri, self.__dict__)
 
 
+def test_signature_of_a_row_and_another_object(
+    app: Flask, client: FlaskClient, wepay_sandbox: Sandbox, wepay_connect: Connect
+) -> None:
+    """A row's address speaks for its user alone: an IPN of another object there tells nobody."""
+    wepay_connect(client)
+    heard: list[Any] = []
+
+    def hear(sender: Any, fields: Any) -> None:
+        heard.append(fields)
+
+    with signals.wepay_ipn_received.connected_to(hear, app):
+        of_row = post(app, callback_uri(wepay_sandbox), {"checkout_id": "666"})
+        with app.test_request_context():
+            address = app.extensions["test"]["wepay"].ipn_url()
+        of_all = post(app, address, {"checkout_id": "5"})
+
+    assert (of_row.status_code, of_all.status_code) == (200, 200)
+    assert heard == [{"checkout_id": "5"}]
+
+
 def test_stolen_signature(
     make_app: MakeApp, wepay_sandbox: Sandbox, wepay_connect: Connect, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +18,8 @@ from hunter import Hunter
 from werkzeug.test import TestResponse
 
 from flask_wepay import WePay, current_wepay
-from flask_wepay.errors import WePayError
+from flask_wepay.errors import ConfigurationError, WePayError
+from flask_wepay.tokens import MalformedToken
 
 CLIENT_SECRET = "1a2b3c4d5e6f"
 
@@ -565,3 +567,110 @@ def test_hunter_finds_in_things(thing: Any) -> None:
     other.look("here", thing)
     assert other.found == []
     assert other.looked
+
+
+# Mappings that applications hand over
+
+LOOSE = "STAGE_cleartext_token"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"access_token": LOOSE, "user_id": "123", "token_type": "BEARER", "expires_at": None},
+        {"access_token": LOOSE + " ", "user_id": 123, "token_type": "BEARER"},
+        [LOOSE],
+        LOOSE,
+    ],
+)
+def test_getter_that_returns_no_token(make_app: Any, given: Any) -> None:
+    """What a token_getter returned is in no frame of the error about it."""
+    hooks = WePay()
+    hooks.token_getter(lambda owner: given)
+    hooks.token_setter(lambda owner, token: None)
+    app = make_app(hooks)
+    hunter = Hunter(LOOSE)
+
+    with app.app_context(), pytest.raises(ConfigurationError) as caught:
+        hooks.client_for("alice").call("user")
+
+    hunter.look_at_error("getter", caught.value)
+    assert hunter.looked > 0
+    assert hunter.found == []
+
+
+@pytest.mark.parametrize("what", ["database away", "wrong field", "posted", "posted elsewhere"])
+def test_token_handed_to_the_authlib_client(make_app: Any, what: str) -> None:
+    """Nor is a token in the frames that are ours, of what the Authlib client raises."""
+    app = make_app()
+    client = app.extensions["wepay"].oauth.wepay
+    good = {"access_token": LOOSE, "user_id": 5, "token_type": "BEARER", "expires_at": None}
+    acts = {
+        "database away": lambda: setattr(client, "token", good),
+        "wrong field": lambda: setattr(client, "token", {**good, "user_id": "5"}),
+        "posted": lambda: client.post("user", token={**good, "access_token": LOOSE + "\n"}),
+        "posted elsewhere": lambda: client.post("//evil.example", token=good),
+    }
+    hunter = Hunter(LOOSE)
+    with app.app_context():
+        app.extensions["test"]["db"].drop_all()
+    with app.test_request_context() as context:
+        context.session["user"] = "alice"
+        with pytest.raises((WePayError, MalformedToken)) as caught:
+            acts[what]()
+
+    for link in [caught.value, caught.value.__cause__, caught.value.__context__]:
+        trace = link and link.__traceback__
+        while trace:
+            frame, trace = trace.tb_frame, trace.tb_next
+            if "flask_wepay" in frame.f_code.co_filename or "authlib" in frame.f_code.co_filename:
+                for name, value in frame.f_locals.items():
+                    hunter.look(f"{frame.f_code.co_qualname}: {name}", value)
+    assert hunter.found == []
+
+
+def test_response_of_a_direct_call(app: Flask, wepay_sandbox: Any, wepay_connect: Any) -> None:
+    """Whoever pickles a response does not have the token that its request carried."""
+    client = app.test_client()
+    client.get("/as/alice")
+    wepay_connect(client)
+    (token,) = wepay_sandbox.world.tokens
+
+    with app.test_request_context() as context:
+        context.session["user"] = "alice"
+        response = app.extensions["wepay"].oauth.wepay.post("user", json={})
+
+    assert response.status_code == 200
+    assert token.encode() not in pickle.dumps(response)
+
+
+@pytest.mark.parametrize("uri", ["redis+x://u:p4ssw0rd@h/0", "redis://u:p4ssw0rd@h:bad/0"])
+def test_password_of_a_storage(make_app: Any, uri: str) -> None:
+    """A wrong storage leaves its password in no frame of ours."""
+    config = {"WEPAY_THROTTLE_STORAGE": uri}
+    hunter = Hunter("p4ssw0rd")
+
+    with pytest.raises(ConfigurationError) as caught:
+        make_app(**config)
+
+    trace = caught.value.__traceback__
+    while trace:
+        frame, trace = trace.tb_frame, trace.tb_next
+        if "/flask_wepay/" in frame.f_code.co_filename:
+            for name, value in frame.f_locals.items():
+                if name not in ("app", "self"):
+                    hunter.look(f"{frame.f_code.co_qualname}: {name}", value)
+    assert hunter.found == []
+
+
+def test_secret_key_of_raw_bytes(make_app: Any) -> None:
+    """A key of bytes that are no text is named, and is in no frame of the error."""
+    key = "my\udcfe\udcffSECRETKEYBYTES"
+    hunter = Hunter("SECRETKEYBYTES")
+
+    with pytest.raises(ConfigurationError, match="'SECRET_KEY'") as caught:
+        make_app(SECRET_KEY=key)
+
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    hunter.look("message", str(caught.value))
+    assert hunter.found == []

@@ -56,6 +56,8 @@ def without(name: str) -> bytes:
 
 
 MALFORMED: dict[str, bytes] = {
+    "a large one": with_(more="x" * 70_000),
+    "NaN": GOOD[:-1] + b', "more": NaN}',
     "nothing": b"",
     "a space": b" ",
     "html": b"<!doctype html><title>502 Bad Gateway</title>",

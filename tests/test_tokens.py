@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -112,6 +113,22 @@ def test_token_is_read_only() -> None:
 def test_repr_is_redacted(secret: Any) -> None:
     """Neither a token nor a secret is in a repr or a formatted text."""
     assert "STAGE_ca8f2d" not in f"{secret} {secret!r} {secret!s:>80} %s" % (secret,)
+
+
+def test_token_is_not_pickled() -> None:
+    """A token does not slip into a cache, a queue or a dictionary; a copy of it is itself."""
+    token = Token.from_mapping(MAPPING)
+
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(token)
+    with pytest.raises(TypeError):
+        dataclasses.asdict(token)  # type: ignore[call-overload]
+    with pytest.raises(AttributeError):
+        del token.user_id
+    assert copy.copy(token) is copy.deepcopy([token])[0]
+    assert token == Token.from_mapping(MAPPING)
+    assert len({token, Token.from_mapping(MAPPING)}) == 1
+    assert token != Token("STAGE_another", 5)
 
 
 @pytest.mark.parametrize("dump", [pickle.dumps, copy.copy, copy.deepcopy])

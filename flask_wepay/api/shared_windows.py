@@ -14,6 +14,7 @@ from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from ..errors import ConfigurationError
+from ..tokens import Secret
 from .windows import Budget, Full
 
 __all__ = ["SharedWindows", "StorageError", "storage_of"]
@@ -22,7 +23,7 @@ __all__ = ["SharedWindows", "StorageError", "storage_of"]
 class SharedWindows:
     """The times of the calls of all that share a storage."""
 
-    def __init__(self, uri: str, application: str) -> None:
+    def __init__(self, uri: Secret, application: str) -> None:
         self._application = application
         self._limiter = MovingWindowRateLimiter(storage_of(uri))
 
@@ -51,16 +52,16 @@ class SharedWindows:
         return 0.0 if self._limiter.hit(item, *key) else float(budget.seconds)
 
 
-def storage_of(uri: str) -> Any:
+def storage_of(uri: Secret) -> Any:
     """Return the storage of a `limits` URI.
 
     :raises ConfigurationError: if it is no such URI, or its package is not installed.
     """
     # A storage that hangs must not hold payments up.
-    remote = re.match("redis|valkey", uri)
+    remote = re.match("redis|valkey", uri.value)
     patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if remote else {}
     try:
-        storage = storage_from_string(uri, wrap_exceptions=True, **patience)
+        storage = storage_from_string(uri.value, wrap_exceptions=True, **patience)
         MovingWindowRateLimiter(storage)
     except LimitsConfigurationError:
         # Its own text has the whole URI in it, and so the password.

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from ..errors import ConfigurationError, Throttled
+from ..tokens import Secret
 from .windows import Budget, Full, MovingWindows
 
 __all__ = ["COMMANDS", "EXCHANGES", "LOOKUPS", "Throttle", "shared_storage"]
@@ -35,12 +36,12 @@ _logger = logging.getLogger("flask_wepay")
 class Throttle:
     """The budget of one application at WePay, shared by all that share the storage."""
 
-    def __init__(self, limit: str | None, storage_uri: str, application: str) -> None:
+    def __init__(self, limit: str | None, storage_uri: Secret, application: str) -> None:
         self._limit = limit
         self._total = None if limit is None else _parse(limit)
         self._windows: Any = MovingWindows()
         self._storage_error: type[Exception] | tuple[()] = ()
-        if limit is not None and not storage_uri.startswith("memory:"):
+        if limit is not None and not storage_uri.value.startswith("memory:"):
             shared = shared_storage()
             self._windows = shared.SharedWindows(storage_uri, application)
             self._storage_error = shared.StorageError

@@ -177,7 +177,7 @@ def _throttle(state: State) -> Finding:
     settings, name = state.settings, "throttle"
     if settings.throttle is None:
         return Finding(name, in_production(state), "off: WePay refuses what is too much")
-    scheme = settings.throttle_storage.partition(":")[0]
+    scheme = settings.throttle_storage.value.partition(":")[0]
     if scheme == "memory":
         text = f"{settings.throttle} in each process: share it with 'WEPAY_THROTTLE_STORAGE'"
         return Finding(name, in_production(state), text)

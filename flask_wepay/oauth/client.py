@@ -23,7 +23,7 @@ from ..api.sessions import deadline, read_body
 from ..api.transport import USER_AGENT, Bearer, Transport
 from ..errors import ConfigurationError, InvalidCall
 from ..settings import Settings
-from ..tokens import Token, check_access_token
+from ..tokens import MalformedToken, Token, check_access_token, read_token
 
 __all__ = ["PREFILL", "SCOPE", "WePayApp", "register"]
 
@@ -69,6 +69,18 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
         """Follow nothing: requests reads a redirect's body even where it must not follow."""
 
 
+def _direct(method: str) -> Callable[..., requests.Response]:
+    """Make a client's method, whose frame has no mapping with a token."""
+
+    def send(self: WePayApp, url: str, **kwargs: Any) -> requests.Response:
+        if "token" in kwargs:
+            kwargs["token"] = _held(kwargs["token"])
+        return self.request(method, url, **kwargs)
+
+    send.__doc__ = f"Send a {method} request; see :meth:`request`."
+    return send
+
+
 class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
     """The registered Authlib client, ``wepay.oauth.wepay``.
 
@@ -88,7 +100,14 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
 
     @token.setter
     def token(self, token: Mapping[str, Any]) -> None:
-        self._update_token(token)
+        held = read_token(token)
+        # What is raised below must not show it.
+        del token
+        if isinstance(held, str):
+            raise MalformedToken(held)
+        self._update_token(held)
+
+    get, post, patch, put, delete = map(_direct, ("GET", "POST", "PATCH", "PUT", "DELETE"))
 
     def create_authorization_url(
         self, redirect_uri: str, *, state: str, **kwargs: Any
@@ -107,9 +126,17 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         return {"url": f"{self.authorize_url}?{urlencode(arguments)}", "state": state}
 
     def request(
-        self, method: str, url: str, token: Token | Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        method: str,
+        url: str,
+        token: Token | Mapping[str, Any] | str | None = None,
+        **kwargs: Any,
     ) -> requests.Response:
-        """Send a request to a call of WePay, for the given token or the current owner's."""
+        """Send a request to a call of WePay, for the given token or the current owner's.
+
+        The response's own copy of the request has no Authorization header.
+        """
+        token = _held(token)
         call = check_call(url)
         bearer = None if kwargs.pop("withhold_token", False) else self._bearer(token)
         del token
@@ -131,16 +158,19 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
             response: requests.Response = session.request(
                 method, self.api_base_url + call, withhold_token=True, headers=headers, **kwargs
             )
+            # Whoever pickles or logs the response does not have the token.
+            response.request = response.request.copy()
+            response.request.headers.pop("Authorization", None)
             return response
 
-    def _bearer(self, token: Token | Mapping[str, Any] | None) -> Bearer:
+    def _bearer(self, token: Token | str | None) -> Bearer:
         # An empty mapping is a look-up that found nothing, not a wish for the owner's token.
-        token = self.token if token is None else token
-        if token is None:
+        held = _held(self.token) if token is None else token
+        if held is None:
             raise MissingTokenError()
-        if isinstance(token, Token):
-            return Bearer(token)
-        return Bearer(Token(check_access_token(token.get("access_token")), None))
+        if isinstance(held, str):
+            raise MalformedToken(held)
+        return Bearer(held)
 
     def authorize_redirect(self, redirect_uri: str | None = None, **kwargs: Any) -> NoReturn:
         """Refuse: a login that does not go through ``wepay.login`` has none of its checks.
@@ -162,6 +192,16 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         :raises ConfigurationError: always.
         """
         raise ConfigurationError("The exchange is the work of the route 'wepay.callback'.")
+
+
+def _held(token: Token | Mapping[str, Any] | str | None) -> Token | str | None:
+    """Return the token of a mapping, or what is wrong with it: no frame needs the mapping then."""
+    if token is None or isinstance(token, Token):
+        return token
+    try:
+        return Token(check_access_token(dict(token).get("access_token")), None)  # type: ignore[arg-type]
+    except (MalformedToken, TypeError, ValueError):
+        return "'token' is no mapping with a usable 'access_token'"
 
 
 def _without_request(error: Exception) -> requests.RequestException:

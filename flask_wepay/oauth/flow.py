@@ -26,6 +26,7 @@ from ..errors import (
     TokenRevoked,
     WePayError,
 )
+from ..foreign import printable
 from ..ipns import Origin, signed
 from ..state import State
 from ..tokens import Secret, Token
@@ -174,7 +175,24 @@ def _prefill(state: State) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"'prefill' gave {sorted(unknown)}: WePay knows user_name, user_email and user_country."
         )
-    return given
+    return {name: value for name, value in given.items() if _fits(name, value)}
+
+
+def _fits(name: str, value: object) -> bool:
+    """Tell whether WePay's form takes a value: what a user is called must not break a login.
+
+    :raises ConfigurationError: if it is no string.
+    """
+    if value is None:
+        return False
+    if not isinstance(value, str):
+        raise ConfigurationError(
+            f"'prefill' gave a {name!r} of type {type(value).__name__}, not a string."
+        )
+    if name == "user_country":
+        # https://developer.wepay.com/api/api-calls/oauth2
+        return value in ("US", "CA")
+    return printable(value) == value
 
 
 def _check_redirect_uri(state: State, uri: str) -> None:

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from .token import LARGEST_INTEGER, MalformedToken, Secret, Token, check_access_token
+from .token import (
+    LARGEST_INTEGER,
+    MalformedToken,
+    Secret,
+    Token,
+    check_access_token,
+    read_token,
+)
 
-__all__ = ["LARGEST_INTEGER", "MalformedToken", "Secret", "Token", "check_access_token"]
+__all__ = [
+    "LARGEST_INTEGER",
+    "MalformedToken",
+    "Secret",
+    "Token",
+    "check_access_token",
+    "read_token",
+]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from ..errors import ConfigurationError
-from .token import MalformedToken, Secret, Token
+from .token import Secret, Token, read_token
 
 __all__ = [
     "A_MINUTE",
@@ -174,13 +174,15 @@ class HookStore:
         mapping = self._getter(owner)
         if mapping is None:
             return Found()
-        try:
-            token = Token.from_mapping(mapping)
-        except (MalformedToken, AttributeError):
+        token = read_token(mapping)
+        # What is raised below must not show it.
+        del mapping
+        if isinstance(token, str):
             raise ConfigurationError(
-                "'token_getter' gave no usable token: it returns a mapping with 'access_token',"
-                " 'user_id' (int), 'token_type' and 'expires_at' (int or None), or None."
-            ) from None
+                f"'token_getter' gave no usable token, {token}: it returns a mapping with"
+                " 'access_token', 'user_id' (int), 'token_type' and 'expires_at' (int or None), or"
+                " None."
+            )
         if token.expired:
             return Found(token.user_id, ended="expired")
         digest = hashlib.sha256(token.access_token.encode()).hexdigest()

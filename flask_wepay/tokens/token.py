@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-__all__ = ["MalformedToken", "Secret", "Token"]
+__all__ = [
+    "LARGEST_INTEGER",
+    "MalformedToken",
+    "Secret",
+    "Token",
+    "check_access_token",
+    "read_token",
+]
 
 #: Signed 64 bits: https://developer.wepay.com/api/api-calls/oauth2
 LARGEST_INTEGER = 2**63 - 1
@@ -18,32 +24,87 @@ class MalformedToken(ValueError):
     """Say which field of a token is wrong, without its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class _Hidden:
+    """Something that no repr, no pickle and no ``asdict`` shows, and that never changes."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} does not change")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} does not change")
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError(f"a {type(self).__name__} is not pickled")
+
+    def _facts(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash(self._facts())
+
+
+class Secret(_Hidden):
     """Hold a code, a state or a client secret so that no repr and no traceback shows it."""
 
+    __slots__ = ("value",)
+
     #: The secret itself (str).
-    value: str = field(repr=False)
+    value: str
 
-    def __reduce__(self) -> Any:
-        raise TypeError("a Secret is not pickled")
+    def __init__(self, value: str) -> None:
+        object.__setattr__(self, "value", value)
+
+    def __repr__(self) -> str:
+        return "Secret()"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(_Hidden):
     """An access token of one WePay user for one application; the repr is redacted.
+
+    It is not pickled: hand a job the owner, and let it ask
+    :meth:`~flask_wepay.WePay.client_for`.
 
     .. versionadded:: 1.0
     """
 
+    __slots__ = ("access_token", "expires_at", "token_type", "user_id")
+
     #: What goes into the Authorization header (str, at most 255 characters).
-    access_token: str = field(repr=False)
+    access_token: str
     #: WePay's id of the user (int, 64 bits); None only for WEPAY_ACCESS_TOKEN.
     user_id: int | None
     #: Only ``"BEARER"`` today.
-    token_type: str = "BEARER"
+    token_type: str
     #: When it ends, in seconds since 1970 (int), or None: when the user revokes it.
-    expires_at: int | None = None
+    expires_at: int | None
+
+    def __init__(
+        self,
+        access_token: str,
+        user_id: int | None,
+        token_type: str = "BEARER",  # noqa: S107
+        expires_at: int | None = None,
+    ) -> None:
+        values = (access_token, expires_at, token_type, user_id)
+        for name, value in zip(self.__slots__, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return (
+            f"Token(user_id={self.user_id!r}, token_type={self.token_type!r},"
+            f" expires_at={self.expires_at!r})"
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     @property
     def expired(self) -> bool:
@@ -88,6 +149,21 @@ class Token:
             token_type=token_type,
             expires_at=None if expires_at is None else _integer(expires_at, "expires_at"),
         )
+
+
+def read_token(mapping: object) -> Token | str:
+    """Return the token of a mapping, or what is wrong with it.
+
+    For those who hold the mapping: what they raise must not have it in a frame.
+    """
+    if isinstance(mapping, Token):
+        return mapping
+    if not isinstance(mapping, Mapping):
+        return f"it is of type {type(mapping).__name__}, not a mapping"
+    try:
+        return Token.from_mapping(mapping)
+    except MalformedToken as error:
+        return str(error)
 
 
 def check_access_token(value: object) -> str:
