@@ -19,6 +19,7 @@ from .api.client import WePayClient
 from .api.lookup import find, forget
 from .api.throttle import Throttle
 from .api.transport import Transport
+from .api.windows import MovingWindows
 from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
 from .ipns import Origin, signed
 from .oauth.client import register
@@ -81,6 +82,7 @@ class WePay:
             hooks=self._hooks,
             oauth=registry,
             caller=Caller(settings, transport, throttle),
+            log_lines=MovingWindows(),
             make_sqlalchemy_store=self._store_of(settings)
             if self._token_model is not None
             else None,

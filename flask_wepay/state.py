@@ -21,6 +21,7 @@ from .tokens.store import MERCHANT, HookStore, MerchantStore, Store, TokenGetter
 
 if TYPE_CHECKING:
     from .api.caller import Caller
+    from .api.windows import MovingWindows
 
 __all__ = ["Hooks", "State", "browser_may_own", "checked_owner", "current_owner", "current_state"]
 
@@ -51,6 +52,8 @@ class State:
     hooks: Hooks
     oauth: OAuth
     caller: Caller
+    #: Counts what visitors cause in the log.
+    log_lines: MovingWindows = field(repr=False)
     #: Make the store on SQLAlchemy, or None where there is no token_model.
     make_sqlalchemy_store: Callable[[], Store] | None = field(repr=False)
     #: Whether the warning of :meth:`warn_of_stand_in` was logged.

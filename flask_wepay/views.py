@@ -25,6 +25,7 @@ from werkzeug.routing import BuildError
 from werkzeug.wrappers import Response
 
 from . import ipns
+from .api.windows import Budget
 from .errors import (
     AuthorizationDenied,
     AuthorizationError,
@@ -33,6 +34,7 @@ from .errors import (
     NotAuthorized,
     OutcomeUnknown,
     StateMismatch,
+    StoreUnavailable,
     Throttled,
     TokenUnreadable,
     WePayError,
@@ -52,6 +54,9 @@ RELOAD_SECONDS = 2
 #: Where a request's environ has the `next` that its error page leads to; g may outlive requests.
 NEXT = "flask_wepay.next"
 
+#: Lines that visitors can cause in the log.
+_MOST_LOGGED = Budget("lines", 20, 60, "minute")
+
 blueprint = Blueprint("wepay", __name__, template_folder="templates")
 _logger = logging.getLogger("flask_wepay")
 
@@ -59,6 +64,8 @@ _logger = logging.getLogger("flask_wepay")
 @blueprint.route("/login", methods=["GET"], provide_automatic_options=False)
 def login() -> ResponseReturnValue:
     """Send the browser to WePay, unless the current token works."""
+    if _is_of_a_strangers_page():
+        abort(403)
     state = _enter()
     owner = current_owner(state, make=True)
     if owner is None:
@@ -139,7 +146,7 @@ def show_error(error: WePayError) -> ResponseReturnValue:
         return _leave_to_app(error)
     status = _status(error)
     if status >= 500:
-        _logger.error("%s: %s", type(error).__name__, error)
+        _log(error)
     next_path = request.environ.get(NEXT) or None
     page = render_template(
         "wepay/denied.html" if isinstance(error, AuthorizationDenied) else "wepay/error.html",
@@ -176,6 +183,26 @@ def unauthorized() -> ResponseReturnValue:
     if login_manager is None:
         abort(401)
     return login_manager.unauthorized()  # type: ignore[no-any-return]
+
+
+def _is_of_a_strangers_page() -> bool:
+    """Tell whether another site's page asks for this address otherwise than by leading here.
+
+    An image or a fetch of it would push a login under way out of those that a browser
+    remembers. A link, in a mail for example, leads here.
+    https://www.w3.org/TR/fetch-metadata/
+    """
+    asked = {name: request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest")}
+    leads_here = asked["Mode"] in (None, "navigate") and asked["Dest"] in (None, "document")
+    return asked["Site"] == "cross-site" and not leads_here
+
+
+def _log(error: WePayError) -> None:
+    """Log an error of our own routes; what any visitor can cause is bounded, and no ERROR."""
+    if isinstance(error, ConfigurationError | StoreUnavailable):
+        _logger.error("%s: %s", type(error).__name__, error)
+    elif current_state().log_lines.take([_MOST_LOGGED]) is None:
+        _logger.warning("%s: %s", type(error).__name__, error)
 
 
 def _status(error: WePayError) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import time_machine
@@ -409,3 +410,42 @@ def test_redirect_uri_shares_the_session(
     assert answer.status_code == (302 if starts else 500)
     assert starts or host in caplog.text
     assert starts or config.get("WEPAY_REDIRECT_URI", host) in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({}, 302),
+        ({"Site": "none", "Mode": "navigate", "Dest": "document"}, 302),
+        ({"Site": "same-origin", "Mode": "navigate", "Dest": "document"}, 302),
+        ({"Site": "cross-site", "Mode": "navigate", "Dest": "document"}, 302),
+        ({"Site": "cross-site", "Mode": "navigate", "Dest": "iframe"}, 403),
+        ({"Site": "cross-site", "Mode": "no-cors", "Dest": "image"}, 403),
+        ({"Site": "cross-site", "Mode": "cors", "Dest": "empty"}, 403),
+    ],
+)
+@pytest.mark.parametrize("force", ["", "?force=1"])
+def test_pages_of_strangers(
+    client: FlaskClient, wepay_sandbox: Sandbox, asked: dict[str, str], status: int, force: str
+) -> None:
+    """Another site's page can lead here, and can't have an image of a login begin one."""
+    headers = {f"Sec-Fetch-{name}": value for name, value in asked.items()}
+
+    assert client.get(f"/wepay/login{force}", headers=headers).status_code == status
+
+    with client.session_transaction() as browser:
+        assert len(browser.get("_wepay_logins", [])) == (1 if status == 302 else 0)
+
+
+def test_junk_callbacks_in_the_log(
+    client: FlaskClient, wepay_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a stranger can cause is a warning, and few of them."""
+    for _ in range(40):
+        location = client.get("/wepay/login?force=1").location
+        state = dict(parse_qsl(urlsplit(location).query))["state"]
+        client.get(f"/wepay/callback?code=junk&state={state}")
+
+    lines = [record for record in caplog.records if record.name == "flask_wepay"]
+    assert [record for record in lines if record.levelname == "ERROR"] == []
+    assert 0 < len([record for record in lines if record.levelname == "WARNING"]) <= 20
