@@ -43,7 +43,9 @@ def send_batch(
     for start in range(0, len(members), LARGEST_BATCH):
         chunk = members[start : start + LARGEST_BATCH]
         try:
-            results += _send_chunk(state, chunk, found, deadline_of(state, timeout, wait))
+            results += _send_chunk(
+                state, chunk, found, deadline_of(state.settings.timeout, timeout, wait)
+            )
         except WePayError as error:
             # What earlier requests brought must not be lost.
             if not results:

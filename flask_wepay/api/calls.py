@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InvalidCall
-from ..state import State
 
 __all__ = ["LOOKUPS_REPEATED", "Call", "Deadline", "check_call", "deadline_of"]
 
@@ -120,15 +119,15 @@ class Deadline:
         return True
 
 
-def deadline_of(state: State, timeout: Any, wait: Any) -> Deadline:
-    """Return the time that a call has, by its keywords or the setting.
+def deadline_of(default: float, timeout: Any, wait: Any) -> Deadline:
+    """Return the time that a call has, by its keywords or by default.
 
     :raises InvalidCall: if a keyword is no number of seconds.
     """
     for name, seconds in ("timeout", timeout), ("wait", wait):
         if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds <= A_DAY):
             raise InvalidCall(f"'{name}' is {seconds!r}: give seconds, such as 20.")
-    return Deadline(state.settings.timeout if timeout is None else timeout, wait or 0.0)
+    return Deadline(default if timeout is None else timeout, wait or 0.0)
 
 
 def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class WePayClient:
             kind = type(params).__name__
             raise InvalidCall(f"'params' is of type {kind}, not a mapping.") from None
         prepared = Call.of(call, merged, headers)
-        return self.send(prepared, deadline_of(self._state, timeout, wait))
+        return self.send(prepared, deadline_of(self._state.settings.timeout, timeout, wait))
 
     def batch(
         self,

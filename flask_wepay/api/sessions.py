@@ -35,9 +35,6 @@ def _connection_classes() -> tuple[type, ...]:
     return tuple(pool.ConnectionCls for pool in _URLLIB3S.values())
 
 
-_USUAL_CLASSES = _connection_classes()
-
-
 class Sessions:
     """The sessions of one application: one per process, for a fork must not read its parent's.
 
@@ -53,7 +50,8 @@ class Sessions:
         key = os.getpid(), _connection_classes()
         kept = self._kept
         if kept is None or kept[0] != key:
-            pools = _OURS if key[1] == _USUAL_CLASSES else _URLLIB3S
+            usual = all(kind.__module__ == "urllib3.connection" for kind in key[1])
+            pools = _OURS if usual else _URLLIB3S
             # Two threads may both come by here; then the later session stays.
             kept = self._kept = key, KeptSession(pools)
         return kept[1]
