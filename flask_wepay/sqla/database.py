@@ -14,7 +14,17 @@ from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 from ..errors import StoreUnavailable, TokenUnreadable
 from .failures import is_of_the_row, may_pass, repeated, spoils_connection, translated, was_ended
 from .place import Place, is_guarded, is_told, move, place_of, refuse_guarded
-from .session import Bind, bind_of, holds_connection, joined_to, like, pinned, plain, unprepared
+from .session import (
+    Bind,
+    bind_of,
+    commit,
+    holds_connection,
+    joined_to,
+    like,
+    pinned,
+    plain,
+    unprepared,
+)
 
 __all__ = ["Database", "Transaction"]
 
@@ -215,7 +225,7 @@ class Database:
                     with unprepared(connection):
                         move(connection, place or place_of(session, bind))
                         result = work(Transaction(own, connection))
-                    own.commit()
+                    commit(connection)
                 except DBAPIError as error:
                     if spoils_connection(error) and isinstance(bind, sa.Engine):
                         own.invalidate()

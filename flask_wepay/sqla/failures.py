@@ -82,7 +82,9 @@ def repeated(
         try:
             return work()
         except Exception as error:
-            if tries == MOST_TRIES or not again(error) or time.monotonic() >= ends:
+            # What the database ended is tried once more, however slow the machine is.
+            late = time.monotonic() >= ends and not (tries == 1 and was_ended(error))
+            if tries == MOST_TRIES or late or not again(error):
                 raise
         # Random, so that those who met once do not meet again.
         time.sleep(random.uniform(0, pause))  # noqa: S311

@@ -21,6 +21,7 @@ from ..errors import ConfigurationError, StoreUnavailable
 __all__ = [
     "Bind",
     "bind_of",
+    "commit",
     "holds_connection",
     "joined_to",
     "like",
@@ -143,6 +144,17 @@ def unprepared(connection: sa.Connection) -> Iterator[None]:
         yield
     finally:
         driver.prepare_threshold = threshold
+
+
+def commit(connection: sa.Connection) -> None:
+    """Commit what a session of our own has begun, without its events.
+
+    What an application does after a commit (sends mail, tells an index) is about the work of its
+    own session, of which the attributes of ours still speak.
+    """
+    transaction = connection.get_nested_transaction() or connection.get_transaction()
+    assert transaction is not None
+    transaction.commit()
 
 
 def _copy(session: Session) -> Session:

@@ -518,6 +518,61 @@ if sa.__version__ < "2.1":
         engine.dispose()
 
 
+# What an application does after its own commits
+
+
+def test_events_after_a_commit(sqlite: sa.Engine, wepay_connect: Connect) -> None:
+    """What waits in a view's session for its commit is not sent off by ours."""
+    make, sent = sessionmaker(sqlite), list[str]()
+    session = scoped_session(make)
+    sa.event.listen(make, "before_commit", lambda s: sent.append("before"))
+    sa.event.listen(make, "after_commit", lambda s: sent.extend(s.info.pop("mails", [])))
+    sa.event.listen(make, "after_rollback", lambda s: s.info.get("mails", []).clear())
+    app = platform(session)
+    app.teardown_appcontext(lambda _: session.remove())
+    wepay_connect(app.test_client(), email=RED)
+    sent.clear()
+
+    with app.app_context():
+        session.info["mails"] = ["thank you"]
+        app.extensions["test"].client_for("1").disconnect()
+        assert not app.extensions["test"].client_for("1").authorized
+        assert (sent, session.info["mails"]) == ([], ["thank you"])
+        session.execute(sa.select(Note.id)).all()
+        session.commit()
+
+    assert sent == ["before", "thank you"]
+
+
+def test_models_committed(make_app: Any, tmp_path: Path, wepay_connect: Any) -> None:
+    """Flask-SQLAlchemy tells of a view's changes once, when the view commits them."""
+    from flask_sqlalchemy.track_modifications import models_committed
+
+    app = make_app(
+        SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/app.db", SQLALCHEMY_TRACK_MODIFICATIONS=True
+    )
+    db, wepay = app.extensions["test"]["db"], app.extensions["test"]["wepay"]
+    note = type("Note", (db.Model,), {"id": db.Column(db.Integer, primary_key=True)})
+    told: list[int] = []
+
+    def hear(sender: Any, changes: Any) -> None:
+        told.append(len(changes))
+
+    browser = app.test_client()
+    browser.get("/as/alice")
+    with app.app_context():
+        db.create_all()
+        with models_committed.connected_to(hear, app):
+            wepay_connect(browser)
+            assert told == []
+            db.session.add(note(id=1))
+            wepay.client_for("alice").disconnect()
+            assert told == []
+            db.session.commit()
+
+    assert told == [1]
+
+
 # What a session callable may return
 
 
