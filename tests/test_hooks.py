@@ -17,6 +17,7 @@ from flask_wepay import WePay, WePayClient, current_wepay
 from flask_wepay.errors import ConfigurationError, NotAuthorized, TokenRevoked
 from flask_wepay.pytest_plugin import Connect
 from flask_wepay.sandbox import Sandbox
+from flask_wepay.tokens import Token
 
 MakeApp = Callable[..., Flask]
 
@@ -253,6 +254,14 @@ def test_well_formed_token(app: Flask, tokens: Tokens, given: Any) -> None:
 
     with app.app_context():
         assert client_of(app).user_id == given["user_id"]
+
+
+def test_getter_of_token_objects(app: Flask, tokens: Tokens) -> None:
+    """A getter may return the token as it read it from the package."""
+    tokens["alice"] = Token.from_mapping(GOOD)  # type: ignore[assignment]
+
+    with app.app_context():
+        assert client_of(app).token == Token.from_mapping(GOOD)
 
 
 def test_malformed_token_in_a_login(
