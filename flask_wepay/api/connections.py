@@ -28,6 +28,8 @@ CONNECT_TIMEOUT = 5.0
 #: Seconds after which a call that is never repeated takes a new connection: usual servers end an
 #: idle one after 5, and what stands in between forgets it without a word.
 LONGEST_IDLE = 4.0
+#: Seconds after which WePay gives up.
+SERVER_LIMIT = 60.0
 #: Answers before the answer (1xx) at most.
 MOST_INTERIM = 100
 #: The mark on an exception that was raised before any byte of its request went out.
@@ -47,6 +49,15 @@ class Attempt:
 
 
 _attempt: ContextVar[Attempt] = ContextVar("flask_wepay_attempt")
+
+
+def _current() -> Attempt:
+    """Return what is known of the request under way.
+
+    A wrapper that sends in a thread of its own leaves that behind: then it has WePay's own limit,
+    and nothing of it is proof to whoever waits.
+    """
+    return _attempt.get(None) or Attempt(ends=time.monotonic() + SERVER_LIMIT)
 
 
 def _remaining(ends: float) -> float:
@@ -84,7 +95,7 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_DeadlineReader(sock, _attempt.get().ends))
+        self.fp = io.BufferedReader(_DeadlineReader(sock, _current().ends))
 
     def begin(self) -> None:
         """Read up to the answer itself: http.client passes over 100 alone."""
@@ -144,7 +155,7 @@ class _Watched(HTTPConnection):
         if self.sock is None:
             self.connect()
         if not self._connecting:
-            attempt = _attempt.get()
+            attempt = _current()
             with nullcontext() if attempt.sent else _unsent():
                 self.sock.settimeout(_remaining(attempt.ends))
             attempt.sent = True
@@ -157,7 +168,7 @@ def _unsent() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        setattr(error, UNSENT, True)
+        setattr(error, UNSENT, _current())
         raise
 
 
@@ -181,7 +192,7 @@ class _Keeping(HTTPConnectionPool):
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
         idle = time.monotonic() - connection.idle_since
-        if idle > LONGEST_IDLE and not _attempt.get().repeatable:
+        if idle > LONGEST_IDLE and not _current().repeatable:
             # It connects anew.
             connection.close()
         return connection
@@ -234,15 +245,24 @@ def nothing_was_sent(error: BaseException, attempt: Attempt) -> bool:
     Only the connection that would have sent it knows: it marks what it raises. A session, an
     adapter or a pool that somebody replaced may have sent it otherwise.
     """
-    return not attempt.sent and any(hasattr(one, UNSENT) for one in _behind(error))
+    marks = (getattr(one, UNSENT, None) for one in _wrapped(error))
+    # The sandbox, which has no connections, marks with True.
+    return not attempt.sent and any(mark is attempt or mark is True for mark in marks)
 
 
-def _behind(error: BaseException) -> Iterator[BaseException]:
-    """Go through an error and all that led to it."""
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """Go through an error and those that requests and urllib3 say it is about.
+
+    What it was raised during, or from, may be of an earlier way that somebody tried.
+    """
     waiting, seen = [error], set[int]()
     while waiting:
         one = waiting.pop()
         if id(one) not in seen:
             seen.add(id(one))
             yield one
-            waiting += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+            about = [*one.args, getattr(one, "reason", None)]
+            if type(one).__module__.startswith("urllib3."):
+                # A handshake that took too long is a ReadTimeoutError "from" what was raised.
+                about.append(one.__cause__)
+            waiting += [other for other in about if isinstance(other, BaseException)]

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -152,6 +153,41 @@ def test_wrapper_that_sends_otherwise(
     assert len(elsewhere.requests) == 1
 
 
+def test_wrapper_whose_second_way_fails(
+    client_at: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does our failure prove anything of a second way that failed while it was handled."""
+    elsewhere = serve(lambda connection: connection.read())
+    client, send = client_at("http://127.0.0.1:9"), HTTPAdapter.send
+
+    def with_a_second_way(adapter: HTTPAdapter, request: Any, **kwargs: Any) -> Any:
+        try:
+            return send(adapter, request, **kwargs)
+        except requests.ConnectionError:
+            urllib3.request("POST", f"{elsewhere.url}/v2/checkout/create", retries=False)
+            raise AssertionError from None
+
+    monkeypatch.setattr(HTTPAdapter, "send", with_a_second_way)
+
+    assert type(pay(client)) is OutcomeUnknown
+    assert len(elsewhere.requests) == 1
+
+
+def test_wrapper_with_a_thread(client_at: Any, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrapper may send in a thread of its own; what fails there is no proof."""
+    send = HTTPAdapter.send
+
+    def in_a_thread(*args: Any, **kwargs: Any) -> Any:
+        with ThreadPoolExecutor() as threads:
+            return threads.submit(send, *args, **kwargs).result()
+
+    answered, away = client_at(serve(echo).url), client_at("http://127.0.0.1:9")
+    monkeypatch.setattr(HTTPAdapter, "send", in_a_thread)
+
+    assert answered.call("checkout/create")
+    assert type(pay(away)) is OutcomeUnknown
+
+
 @pytest.mark.parametrize("name", ["send", "get_adapter"])
 def test_wrapper_with_another_signature(
     client_at: Any, monkeypatch: pytest.MonkeyPatch, name: str
@@ -186,9 +222,8 @@ def test_error_that_comes_of_another(client_at: Any, monkeypatch: pytest.MonkeyP
 
     def fail(*_: Any, **__: Any) -> Any:
         first, second = ConnectionError("a"), ConnectionError("b")
-        first.__context__ = second
-        second.__context__ = first
-        raise second from first
+        first.args, second.args = (second,), (first,)
+        raise second
 
     client = client_at(URL)
     monkeypatch.setattr(HTTPAdapter, "send", fail)
