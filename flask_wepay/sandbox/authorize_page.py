@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from .addresses import add_to_query
 from .calls.oauth2 import COUNTRIES, AuthorizeRequest, read_authorize_request
 from .objects import User
-from .web import current_sandbox, note_problems
+from .running import current_sandbox, note_problems
 
 routes = Blueprint("authorize", __name__)
 

@@ -1,4 +1,4 @@
-"""The control API: the strings of :class:`Sandbox`, for other processes to pull.
+"""The control API: the levers of a sandbox, for other processes to pull.
 
 ``POST /sandbox/<action>`` takes the method's arguments as a JSON object, ``wait`` and
 ``release`` a hold's number, and ``set`` the switches; and
@@ -15,9 +15,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from .faults import check_type
+from .levers import Levers
 from .log import Exchange
-from .sandbox import Sandbox
-from .web import current_sandbox
+from .running import current_sandbox
 
 routes = Blueprint("control", __name__, url_prefix="/sandbox")
 
@@ -58,7 +58,7 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def _set(sandbox: Sandbox, **switches: Any) -> dict[str, Any]:
+def _set(sandbox: Levers, **switches: Any) -> dict[str, Any]:
     for name, value in switches.items():
         if name not in SWITCHES:
             raise LookupError(f"{name}; there are {', '.join(SWITCHES)}")
@@ -69,22 +69,22 @@ def _set(sandbox: Sandbox, **switches: Any) -> dict[str, Any]:
     return switches
 
 
-def _hold(sandbox: Sandbox, **arguments: Any) -> dict[str, int]:
+def _hold(sandbox: Levers, **arguments: Any) -> dict[str, int]:
     return {"hold": sandbox.hold(**arguments).number}
 
 
-def _wait(sandbox: Sandbox, hold: int, timeout: float = 10.0) -> dict[str, int]:
+def _wait(sandbox: Levers, hold: int, timeout: float = 10.0) -> dict[str, int]:
     sandbox.faults.find_hold(hold).wait(timeout)
     return {"hold": hold}
 
 
-def _release(sandbox: Sandbox, hold: int) -> dict[str, int]:
+def _release(sandbox: Levers, hold: int) -> dict[str, int]:
     sandbox.faults.find_hold(hold).release()
     return {"hold": hold}
 
 
 def _quietly(action: Action) -> Action:
-    def act(sandbox: Sandbox, **arguments: Any) -> dict[str, Any]:
+    def act(sandbox: Levers, **arguments: Any) -> dict[str, Any]:
         action(sandbox, **arguments)
         return {}
 
@@ -101,28 +101,28 @@ SWITCHES: dict[str, tuple[type, ...]] = {
 }
 
 ACTIONS: dict[str, Action] = {
-    "make_user": Sandbox.make_user,
+    "make_user": Levers.make_user,
     "issue_code": lambda sandbox, **kw: {"code": sandbox.issue_code(**kw)},
     "issue_token": lambda sandbox, **kw: {"access_token": sandbox.issue_token(**kw)},
     "authorize": lambda sandbox, **kw: {"redirect_uri": sandbox.authorize(**kw)},
-    "revoke": Sandbox.revoke,
-    "delete_user": _quietly(Sandbox.delete_user),
-    "expire_codes": _quietly(Sandbox.expire_codes),
-    "verify_account": Sandbox.verify_account,
-    "pay": Sandbox.pay,
-    "answer_next": _quietly(Sandbox.answer_next),
-    "delay_next": _quietly(Sandbox.delay_next),
-    "drop_next": _quietly(Sandbox.drop_next),
+    "revoke": Levers.revoke,
+    "delete_user": _quietly(Levers.delete_user),
+    "expire_codes": _quietly(Levers.expire_codes),
+    "verify_account": Levers.verify_account,
+    "pay": Levers.pay,
+    "answer_next": _quietly(Levers.answer_next),
+    "delay_next": _quietly(Levers.delay_next),
+    "drop_next": _quietly(Levers.drop_next),
     "hold": _hold,
     "wait": _wait,
     "release": _release,
-    "move_clock": _quietly(Sandbox.move_clock),
-    "deliver_ipns": Sandbox.deliver_ipns,
+    "move_clock": _quietly(Levers.move_clock),
+    "deliver_ipns": Levers.deliver_ipns,
     "set": _set,
-    "reset": _quietly(Sandbox.reset),
+    "reset": _quietly(Levers.reset),
 }
 
-VIEWS: dict[str, Callable[[Sandbox], Any]] = {
+VIEWS: dict[str, Callable[[Levers], Any]] = {
     "users": lambda sandbox: list(sandbox.world.users.values()),
     "tokens": lambda sandbox: list(sandbox.world.tokens.values()),
     "accounts": lambda sandbox: list(sandbox.world.ledger.accounts.values()),

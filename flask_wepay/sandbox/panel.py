@@ -14,8 +14,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from .ipns import IPN
-from .sandbox import Sandbox
-from .web import current_sandbox
+from .levers import Levers
+from .running import current_sandbox
 
 routes = Blueprint("panel", __name__)
 
@@ -86,12 +86,12 @@ def _newest_first(things: Iterable[Thing]) -> list[Thing]:
     return list(things)[::-1]
 
 
-def _ipn(sandbox: Sandbox, form: Form) -> IPN:
+def _ipn(sandbox: Levers, form: Form) -> IPN:
     return sandbox.world.ipns.get(int(form["id"]))
 
 
 #: What each button does, and the section of the page that it belongs to.
-BUTTONS: dict[str, tuple[str, Callable[[Sandbox, Form], Any]]] = {
+BUTTONS: dict[str, tuple[str, Callable[[Levers, Form], Any]]] = {
     "revoke": ("users", lambda sandbox, form: sandbox.revoke(int(form["id"]))),
     "delete": ("users", lambda sandbox, form: sandbox.delete_user(int(form["id"]))),
     "expire-codes": ("users", lambda sandbox, form: sandbox.expire_codes()),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from http.client import HTTPResponse as PlainResponse
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -19,12 +19,24 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError,
 from werkzeug.test import EnvironBuilder
 
 from .faults import Dropped
-from .gate import TimedOut, Waiting
+from .gate import Patience, TimedOut, Waiting
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-    from .sandbox import Sandbox
+
+class Joinable(Protocol):
+    """What is asked of a sandbox here."""
+
+    url: str
+    #: Whether connections are refused.
+    unreachable: bool
+    patience: Patience
+
+    @property
+    def app(self) -> WSGIApplication:
+        """Give what answers."""
+
 
 # Sessions outlive tests, so what they are given looks up the sandbox of the moment here.
 _joined: list[tuple[str, SandboxAdapter]] = []
@@ -36,7 +48,7 @@ WEPAY = ("wepay.com", "wepayapi.com")
 
 
 @contextmanager
-def join(sandbox: Sandbox) -> Iterator[None]:
+def join(sandbox: Joinable) -> Iterator[None]:
     """Answer every ``requests`` call to ``sandbox.url`` by the sandbox while this lasts.
 
     requests-mock would do for one request at a time: it lets no two of them run at once,
@@ -103,7 +115,7 @@ class _Picker:
 class SandboxAdapter(BaseAdapter):
     """A transport of ``requests`` that hands each request to a sandbox."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Joinable) -> None:
         super().__init__()
         self._sandbox = sandbox
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from .addresses import add_to_query
 from .objects import Checkout, User
-from .web import current_sandbox
+from .running import current_sandbox
 
 routes = Blueprint("pages", __name__)
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Flask, Response, abort, jsonify, request
 from werkzeug.datastructures import EnvironHeaders
 
-from . import api
-
-if TYPE_CHECKING:
-    from .sandbox import Sandbox
+from . import api, authorize_page, control, panel, user_pages
+from .levers import Levers
+from .running import current_sandbox, note_problems
 
 api_routes = Blueprint("api", __name__)
 
 
-def make_app(sandbox: Sandbox) -> Flask:
-    """Make the Flask application over a sandbox."""
-    from . import authorize_page, control, panel, user_pages
-
+def make_app(sandbox: Levers) -> Flask:
+    """Make the Flask application over a world and its levers."""
     app = Flask(__name__.rpartition(".")[0], static_folder="static", template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -30,19 +26,6 @@ def make_app(sandbox: Sandbox) -> Flask:
         app.register_blueprint(routes)
     app.register_blueprint(api_routes)
     return app
-
-
-def current_sandbox() -> Sandbox:
-    """Give the sandbox that the running application is the face of."""
-    sandbox: Sandbox = current_app.extensions["wepay_sandbox"]
-    return sandbox
-
-
-def note_problems(*problems: str) -> None:
-    """Say in the log what is wrong with the current request."""
-    # A problem may quote what nobody can print.
-    printable = [problem.encode(errors="replace").decode() for problem in problems]
-    request.environ["wepay_sandbox.exchange"].problems.extend(printable)
 
 
 def show_money(amount: Decimal, currency: str) -> str:
