@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import traceback
 from http.client import HTTPException
 from types import FrameType
@@ -13,22 +14,29 @@ __all__ = ["is_interruption"]
 
 #: What requests and the layers below it raise, wrapped or not.
 _FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
+_RAISE = {dis.opmap["RAISE_VARARGS"], dis.opmap["RERAISE"]}
 
 
 def is_interruption(error: BaseException) -> bool:
     """Tell whether an exception came from outside of what was running.
 
-    A time limit is raised by the handler of a signal, or by another thread; what any layer
-    between us and the network raises, foreseen or not, was raised by that layer's own code.
+    A time limit is raised by the handler of a signal, or by another thread: then between two
+    instructions. What any layer between us and the network raises, foreseen or not, was raised
+    by an instruction of its code, or within the package that defines it.
     """
     if not isinstance(error, Exception):
         return True
     package = type(error).__module__.partition(".")[0]
     if isinstance(error, _FAILURES) or package == "builtins":
         return False
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    by_its_own_code = any(_package_of(frame) == package for frame in frames)
-    return not by_its_own_code or any(map(_handles_a_signal, frames))
+    steps = list(traceback.walk_tb(error.__traceback__))
+    if any(_handles_a_signal(frame) for frame, _ in steps):
+        return True
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    by_an_instruction = tb is not None and tb.tb_frame.f_code.co_code[tb.tb_lasti] in _RAISE
+    return not by_an_instruction and all(_package_of(frame) != package for frame, _ in steps)
 
 
 def _package_of(frame: FrameType) -> str:
