@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, poolmanager
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
 
@@ -28,18 +28,19 @@ POOL_SIZE = 100
 Pools = dict[str, type[HTTPConnectionPool]]
 
 _OURS: Pools = {"http": Pool, "https": TLSPool}
-_URLLIB3S: Pools = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
+_URLLIB3S_OWN = {"urllib3.connectionpool", "urllib3.connection"}
 
 
-def _connection_classes() -> tuple[type, ...]:
-    return tuple(pool.ConnectionCls for pool in _URLLIB3S.values())
+def _usual_pools() -> Pools:
+    """Return the pools that anybody's new urllib3.PoolManager takes."""
+    return dict(poolmanager.pool_classes_by_scheme)
 
 
 class Sessions:
     """The sessions of one application: one per process, for a fork must not read its parent's.
 
-    Where something has taken the place of urllib3's connections, vcrpy for one, it is used, and
-    no connection that was open before.
+    Where something has taken the place of urllib3's pools or connections, vcrpy for one, it is
+    used, and no connection that was open before.
     """
 
     def __init__(self) -> None:
@@ -47,11 +48,13 @@ class Sessions:
 
     def current(self) -> KeptSession:
         """Return the session to send with now."""
-        key = os.getpid(), _connection_classes()
+        usual = _usual_pools()
+        classes = [(pool, pool.ConnectionCls) for pool in usual.values()]
+        key = os.getpid(), classes
         kept = self._kept
         if kept is None or kept[0] != key:
-            usual = all(kind.__module__ == "urllib3.connection" for kind in key[1])
-            pools = _OURS if usual else _URLLIB3S
+            modules = {kind.__module__ for pair in classes for kind in pair}
+            pools = _OURS if modules <= _URLLIB3S_OWN else usual
             # Two threads may both come by here; then the later session stays.
             kept = self._kept = key, KeptSession(pools)
         return kept[1]
