@@ -11,6 +11,7 @@ import io
 import math
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -32,6 +33,8 @@ LONGEST_IDLE = 4.0
 SERVER_LIMIT = 60.0
 #: Answers before the answer (1xx) at most.
 MOST_INTERIM = 100
+#: Packages whose code above our connections sends a request once, or only looks on.
+_KNOWN_CODE = {"flask_wepay", "requests", "urllib3", "contextlib", "opentelemetry", "wrapt"}
 #: The mark on an exception that was raised before any byte of its request went out.
 UNSENT = "wepay_nothing_was_sent"
 
@@ -242,27 +245,39 @@ def watched(*, repeatable: bool = False) -> Iterator[Attempt]:
 def nothing_was_sent(error: BaseException, attempt: Attempt) -> bool:
     """Tell whether a request that failed provably never left this machine.
 
-    Only the connection that would have sent it knows: it marks what it raises. A session, an
-    adapter or a pool that somebody replaced may have sent it otherwise.
+    Only the connection that would have sent it knows: it marks what it raises. What has passed
+    through code of somebody else's on its way here is no proof: that may have sent the request
+    otherwise.
     """
-    marks = (getattr(one, UNSENT, None) for one in _wrapped(error))
-    # The sandbox, which has no connections, marks with True.
-    return not attempt.sent and any(mark is attempt or mark is True for mark in marks)
+    return not attempt.sent and _is_proof(error, attempt, set())
 
 
-def _wrapped(error: BaseException) -> Iterator[BaseException]:
-    """Go through an error and those that requests and urllib3 say it is about.
+def _is_proof(error: BaseException, attempt: Attempt, seen: set[int]) -> bool:
+    """Look for the mark in an error and in those that requests and urllib3 say it is about.
 
     What it was raised during, or from, may be of an earlier way that somebody tried.
     """
-    waiting, seen = [error], set[int]()
-    while waiting:
-        one = waiting.pop()
-        if id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            about = [*one.args, getattr(one, "reason", None)]
-            if type(one).__module__.startswith("urllib3."):
-                # A handshake that took too long is a ReadTimeoutError "from" what was raised.
-                about.append(one.__cause__)
-            waiting += [other for other in about if isinstance(other, BaseException)]
+    mark = getattr(error, UNSENT, None)
+    if mark is True:
+        # The sandbox, which has no connections.
+        return True
+    if id(error) in seen or not _passed_only_known_code(error):
+        return False
+    seen.add(id(error))
+    about = [*error.args, getattr(error, "reason", None)]
+    if type(error).__module__.startswith("urllib3."):
+        # A handshake that took too long is a ReadTimeoutError "from" what was raised.
+        about.append(error.__cause__)
+    return mark is attempt or any(
+        _is_proof(other, attempt, seen) for other in about if isinstance(other, BaseException)
+    )
+
+
+def _passed_only_known_code(error: BaseException) -> bool:
+    """Tell whether only code that sends a request once stands between us and our connection."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if isinstance(frame.f_locals.get("self"), _Watched):
+            break
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _KNOWN_CODE:
+            return False
+    return True

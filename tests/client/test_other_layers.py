@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import subprocess
 import sys
@@ -9,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import freezegun
 import pook
@@ -26,6 +27,8 @@ from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from requests.adapters import HTTPAdapter
 from servers import Connection, RawServer, answer, echo
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import BadGateway
 
 from flask_wepay import WePayClient
 from flask_wepay.errors import ConnectionFailed, OutcomeUnknown, WePayError
@@ -173,6 +176,38 @@ def test_wrapper_whose_second_way_fails(
     assert len(elsewhere.requests) == 1
 
 
+@pytest.mark.parametrize("where", ["session", "adapter", "pool"])
+def test_wrapper_that_keeps_its_first_error(
+    client_at: Any, serve: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Our own error proves nothing once a wrapper has gone another way and then raised it again."""
+    elsewhere = serve(lambda connection: connection.read())
+    client = client_at("http://127.0.0.1:9")
+    kind: Any = {
+        "session": requests.Session,
+        "adapter": HTTPAdapter,
+        "pool": urllib3.HTTPConnectionPool,
+    }[where]
+    name = "urlopen" if where == "pool" else "send"
+    send, pool_manager = getattr(kind, name), urllib3.PoolManager
+    under_way: list[bool] = []
+
+    def with_a_second_way(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return send(*args, **kwargs)
+        except (requests.ConnectionError, urllib3.exceptions.HTTPError):
+            if not under_way:
+                under_way.append(True)
+                with suppress(urllib3.exceptions.HTTPError), pool_manager() as pools:
+                    pools.request("POST", f"{elsewhere.url}/v2/checkout/create", retries=False)
+            raise
+
+    monkeypatch.setattr(kind, name, with_a_second_way)
+
+    assert type(pay(client)) is OutcomeUnknown
+    assert len(elsewhere.requests) == 1
+
+
 def test_wrapper_with_a_thread(client_at: Any, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrapper may send in a thread of its own; what fails there is no proof."""
     send = HTTPAdapter.send
@@ -202,19 +237,49 @@ def test_wrapper_with_another_signature(
     assert "TypeError" in str(error)
 
 
-def test_error_of_the_applications_own(client_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception that nobody foresaw is one of ours too."""
+class Unforeseen(Exception):
+    """An error that only the application knows."""
 
-    class Unforeseen(Exception):
-        pass
+
+@pytest.mark.parametrize("unforeseen", [Unforeseen, BadGateway, SQLAlchemyError])
+def test_error_of_the_applications_own(
+    client_at: Any, monkeypatch: pytest.MonkeyPatch, unforeseen: type[Exception]
+) -> None:
+    """An exception that nobody foresaw is one of ours too, whoever defined it."""
 
     def fail(*_: Any, **__: Any) -> Any:
-        raise Unforeseen
+        try:
+            raise unforeseen
+        finally:
+            time.monotonic()
 
     client = client_at(URL)
     monkeypatch.setattr(HTTPAdapter, "send", fail)
 
     assert type(pay(client)) is OutcomeUnknown
+
+
+class TimeLimitExceeded(Exception):
+    """What a job queue raises, from another thread, in a job that takes too long."""
+
+    __module__ = "a_job_queue"
+
+
+def test_time_limit_of_another_thread(client_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's time limit that another thread sets goes on to the job."""
+
+    def run_out_of_time(*_: Any, **__: Any) -> Any:
+        identity = ctypes.c_long(threading.get_ident())
+        limit = ctypes.py_object(TimeLimitExceeded)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, limit)
+        while True:
+            time.monotonic()
+
+    client = client_at(URL)
+    monkeypatch.setattr(HTTPAdapter, "send", run_out_of_time)
+
+    with pytest.raises(TimeLimitExceeded):
+        client.call("checkout/create")
 
 
 def test_error_that_comes_of_another(client_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +324,31 @@ def test_wrapper_that_only_looks_on(
     for tracer in tracers:
         tracer.uninstrument()
     assert type(error) is ConnectionFailed
+
+
+class CountingPool(urllib3.HTTPConnectionPool):
+    """A pool of an application's own."""
+
+    made: ClassVar[list[str]] = []
+
+    def urlopen(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        self.made.append(url)
+        return super().urlopen(method, url, *args, **kwargs)
+
+
+def test_pools_of_the_applications_own(
+    client_at: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pools that took the place of urllib3's are used, from the next call on."""
+    client = client_at(serve(echo).url)
+    client.call("user")
+    pools = {**urllib3.poolmanager.pool_classes_by_scheme, "http": CountingPool}
+    monkeypatch.setattr(urllib3.poolmanager, "pool_classes_by_scheme", pools)
+    CountingPool.made.clear()
+
+    client.call("user")
+
+    assert CountingPool.made == ["/v2/user"]
 
 
 # Name look-ups and sockets
