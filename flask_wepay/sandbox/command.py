@@ -20,13 +20,19 @@ DEFAULT_PORT = 8010
     type=click.IntRange(0, 65535),
     help="Port of the loopback interface; 0 is any free one.",
 )
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="Host that requests may call it by, besides those of loopback. May be repeated.",
+)
 @click.option("--throttle", is_flag=True, help="Refuse more than 30 calls in 10 s.")
 @click.option("--production", is_flag=True, help="Give tokens that begin with PRODUCTION_.")
-def sandbox_command(port: int, throttle: bool, production: bool) -> None:
+def sandbox_command(port: int, names: tuple[str, ...], throttle: bool, production: bool) -> None:
     """Run a WePay of your own: no account, no network, no real money."""
     world = World(environment="production" if production else "stage")
     world.throttled = throttle
-    sandbox = LiveSandbox(world, port=port, delivers=True)
+    sandbox = LiveSandbox(world, port=port, delivers=True, names=names)
     try:
         sandbox.start()
     except OSError as error:

@@ -1,10 +1,10 @@
-"""The gate that every API request goes through: the log, the faults and the holds."""
+"""The gate that every request goes through: who may come in, the log, the faults and the holds."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,8 +14,10 @@ from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
-from .faults import Dropped, Fault, Faults
+from .answers import Refused
+from .faults import Dropped, Fault, Faults, make_answer
 from .log import Exchange, Log
+from .origins import find_refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -86,8 +88,10 @@ class Gate:
         faults: Faults,
         clock: Callable[[], float],
         patience: Patience,
+        names: Callable[[], Collection[str]],
     ) -> None:
         self._app = app
+        self._names = names
         self._log = log
         self._faults = faults
         self._clock = clock
@@ -95,6 +99,13 @@ class Gate:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request; a dropped one raises :exc:`Dropped`, which ends the connection."""
+        refusal = find_refusal(environ, self._names())
+        if refusal is not None:
+            # Read to the end, or the client might see a reset instead of the answer.
+            get_input_stream(environ).read()
+            # For the control API's clients, and as WePay says it, which its SDKs show.
+            body = {"problem": refusal, **Refused(1010, refusal).body()}
+            return make_answer(403, body)(environ, start_response)
         if not environ["PATH_INFO"].startswith("/v2/"):
             return self._app(environ, start_response)
         exchange = self._note(environ)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from flask import Flask
 
 from .gate import Gate
 from .levers import DEFAULT_URL, Levers
+from .origins import LOOPBACK
 from .transport import join
 from .web import make_app
 from .world import World
@@ -21,12 +23,16 @@ class Sandbox(Levers):
         two users.
     :param url: the address that it is known under, for :meth:`authorize` and for joining
         it to ``requests`` without a socket.
+    :param names: hosts that requests may call it by, besides those of loopback and `url`'s.
 
     .. versionadded:: 1.0
     """
 
-    def __init__(self, world: World | None = None, *, url: str = DEFAULT_URL) -> None:
+    def __init__(
+        self, world: World | None = None, *, url: str = DEFAULT_URL, names: Iterable[str] = ()
+    ) -> None:
         super().__init__(world, url=url)
+        self._names = frozenset([*LOOPBACK, *(name.lower() for name in names)])
         self.app = make_app(self)
         self.app.wsgi_app = Gate(  # type: ignore[method-assign]
             self.app.wsgi_app,
@@ -34,6 +40,7 @@ class Sandbox(Levers):
             faults=self.faults,
             clock=self.world.clock,
             patience=self.patience,
+            names=lambda: self._names | {urlsplit(self.url).hostname or ""},
         )
 
     @contextmanager

@@ -122,14 +122,20 @@ class LiveSandbox(Sandbox):
     :param port: 0 is any free one.
     :param delivers: send IPNs by itself as they fall due; otherwise :meth:`deliver_ipns`
         does it, which is what a test wants.
+    :param names: hosts that requests may call it by, besides those of loopback.
 
     .. versionadded:: 1.0
     """
 
     def __init__(
-        self, world: World | None = None, *, port: int = 0, delivers: bool = False
+        self,
+        world: World | None = None,
+        *,
+        port: int = 0,
+        delivers: bool = False,
+        names: Iterable[str] = (),
     ) -> None:
-        super().__init__(world)
+        super().__init__(world, names=names)
         self._port = port
         self._delivers = delivers
         self._server: _Server | None = None

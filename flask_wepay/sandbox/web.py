@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from flask import Blueprint, Flask, Response, abort, jsonify, request
+from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.datastructures import EnvironHeaders
 
 from . import api, authorize_page, control, panel, user_pages
@@ -20,7 +20,7 @@ def make_app(sandbox: Levers) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["wepay_sandbox"] = sandbox
-    app.before_request(_refuse_other_sites)
+    app.after_request(_refuse_frames)
     app.template_filter("money")(show_money)
     for routes in (authorize_page.routes, user_pages.routes, panel.routes, control.routes):
         app.register_blueprint(routes)
@@ -34,11 +34,10 @@ def show_money(amount: Decimal, currency: str) -> str:
     return f"{symbol}{amount:,.2f}"
 
 
-def _refuse_other_sites() -> None:
-    # Browsers say where a form comes from; other sites have no business in the sandbox.
-    origin = request.headers.get("Origin")
-    if request.method == "POST" and origin not in (None, request.host_url.rstrip("/")):
-        abort(403)
+def _refuse_frames(response: Response) -> Response:
+    # Nobody is to click "Allow" through another site's page.
+    response.headers["X-Frame-Options"] = "DENY"
+    return response
 
 
 @api_routes.route("/v2/<path:call>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])

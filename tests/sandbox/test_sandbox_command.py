@@ -27,7 +27,8 @@ def test_run_until_interrupted(runner: CliRunner, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(LiveSandbox, "wait", interrupt)
 
-    result = runner.invoke(sandbox_command, ["--port", "0", "--throttle", "--production"])
+    options = ["--port", "0", "--throttle", "--production", "--name", "wepay"]
+    result = runner.invoke(sandbox_command, options)
 
     (sandbox,) = ran
     assert result.exit_code == 0
@@ -35,6 +36,8 @@ def test_run_until_interrupted(runner: CliRunner, monkeypatch: pytest.MonkeyPatc
     assert "client_id 12345, client_secret 1a2b3c4d5e6f" in result.output
     assert sandbox.world.throttled
     assert sandbox.world.environment == "production"
+    browser = sandbox.app.test_client()
+    assert browser.get("/", headers={"Host": "wepay:8010"}).status_code == 200
 
 
 def test_run_until_stopped(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,21 +55,6 @@ def test_revoke_in_the_settings(sandbox: Sandbox, browser: FlaskClient, token: s
     assert [ipn.fields for ipn in sandbox.ipns] == [{"user_id": str(BILL)}]
 
 
-@pytest.mark.parametrize(
-    ("origin", "status"),
-    [(None, 302), ("http://localhost", 302), ("https://evil.example", 403), ("null", 403)],
-)
-def test_forms_of_other_sites(
-    browser: FlaskClient, token: str, origin: str | None, status: int
-) -> None:
-    """Another site can't press the sandbox's buttons."""
-    headers = {} if origin is None else {"Origin": origin}
-
-    answer = browser.post(f"/settings/{BILL}/revoke", headers=headers)
-
-    assert answer.status_code == status
-
-
 # The control panel
 
 
