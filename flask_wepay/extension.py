@@ -23,6 +23,7 @@ from .api.windows import MovingWindows
 from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
 from .ipns import Origin, signed
 from .oauth.client import register
+from .oauth.cookie import check_cookie
 from .settings import Settings, read_settings
 from .state import Hooks, State, browser_may_own, checked_owner, current_owner, current_state
 from .tokens import Token
@@ -73,6 +74,7 @@ class WePay:
         if "wepay" in app.extensions:
             raise ConfigurationError("WePay was initialised on this application already.")
         settings = read_settings(app)
+        check_cookie(app, None)
         transport = Transport(settings)
         registry = register(app, settings, transport, self._oauth, _fetch_token, _update_token)
         application = f"{settings.environment}:{settings.client_id}"

@@ -137,7 +137,6 @@ def read_settings(app: Flask) -> Settings:
 
 def _read(config: Mapping[str, Any]) -> Settings:
     _check_keys(config)
-    _check_session_cookie(config)
     environment = _required(config, "WEPAY_ENVIRONMENT")
     access_token = _access_token(config, environment)
     client_id, secret = _application(config, environment, required=access_token is None)
@@ -225,16 +224,6 @@ def _letters_apart(one: str, other: str) -> int:
         for j, wanted in enumerate(other, 1):
             row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (letter != wanted)))
     return row[-1]
-
-
-def _check_session_cookie(config: Mapping[str, Any]) -> None:
-    if str(config.get("SESSION_COOKIE_SAMESITE")).lower() == "strict":
-        raise _wrong(
-            "SESSION_COOKIE_SAMESITE",
-            'is "Strict"',
-            "the session is not sent when WePay leads the user back, so that every login would"
-            ' fail; use "Lax"',
-        )
 
 
 def _access_token(config: Mapping[str, Any], environment: str) -> Secret | None:

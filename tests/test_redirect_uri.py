@@ -236,7 +236,6 @@ def test_derived_uri_that_wepay_takes(
         ({"SESSION_COOKIE_DOMAIN": "www.shop.example"}, "https://www.shop.example"),
         ({"SESSION_COOKIE_DOMAIN": "shop.example"}, "https://other.example"),
         ({"SESSION_COOKIE_DOMAIN": "shop.example"}, "https://theshop.example"),
-        ({"SESSION_COOKIE_PATH": "/other"}, "https://shop.example"),
     ],
 )
 def test_login_elsewhere(
@@ -257,6 +256,93 @@ def test_login_elsewhere(
     assert f"'{urlsplit(begun_on).hostname}'" in caplog.text
     assert "'https://shop.example/wepay/callback'" in caplog.text
     assert "SESSION_COOKIE_DOMAIN" in caplog.text
+
+
+#: What a browser does not send back, on any host, with the setting to blame first.
+LOST = [
+    ({"SESSION_COOKIE_SECURE": True}, "http://shop.example"),
+    ({"SESSION_COOKIE_SECURE": True}, "http://0.0.0.0:5000"),
+    ({"SESSION_COOKIE_SECURE": True}, "http://192.168.0.7:5000"),
+    ({"SESSION_COOKIE_PATH": "/other"}, "https://shop.example"),
+    ({"SESSION_COOKIE_PATH": "/wep"}, "https://shop.example"),
+    ({"SESSION_COOKIE_PATH": "/wepay/callback/"}, "https://shop.example"),
+    ({"APPLICATION_ROOT": "/shop"}, "https://shop.example"),
+    ({"SESSION_COOKIE_DOMAIN": "other.example"}, "https://shop.example"),
+    ({"SESSION_COOKIE_DOMAIN": "www.shop.example"}, "https://shop.example"),
+    ({"SESSION_COOKIE_SAMESITE": "Strict"}, "https://shop.example"),
+    ({"SESSION_COOKIE_SAMESITE": "None"}, "https://shop.example"),
+    ({"SESSION_COOKIE_NAME": "__Host-session"}, "https://shop.example"),
+    ({"SESSION_COOKIE_NAME": "__Secure-session"}, "https://shop.example"),
+    (
+        {
+            "SESSION_COOKIE_NAME": "__host-session",
+            "SESSION_COOKIE_SECURE": True,
+            "SESSION_COOKIE_PATH": "/wepay",
+        },
+        "https://shop.example",
+    ),
+    (
+        {
+            "SESSION_COOKIE_NAME": "__Host-session",
+            "SESSION_COOKIE_SECURE": True,
+            "SESSION_COOKIE_DOMAIN": "shop.example",
+        },
+        "https://shop.example",
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "base_url"), LOST)
+def test_cookie_that_is_lost(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture, config: dict[str, Any], base_url: str
+) -> None:
+    """A session cookie that no browser sends back is refused at login, naming the setting."""
+    app = make_app(**STAGE, owner_loader=False)
+    app.extensions["test"]["wepay"].owner_loader(lambda: "alice")
+    # After the start, where some of them are refused as well.
+    app.config.update(config)
+
+    page = app.test_client().get("/wepay/login", base_url=base_url)
+
+    assert page.status_code == 500
+    assert f"ConfigurationError: '{next(iter(config))}'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("config", "base_url"),
+    [
+        ({"SESSION_COOKIE_SECURE": True}, "https://shop.example"),
+        ({"SESSION_COOKIE_SECURE": True}, "http://localhost:5000"),
+        ({"SESSION_COOKIE_SECURE": True}, "http://127.0.0.1:5000"),
+        (
+            {"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_SAMESITE": "None"},
+            "https://shop.example",
+        ),
+        ({"SESSION_COOKIE_SAMESITE": "Lax"}, "http://shop.example"),
+        ({"SESSION_COOKIE_PATH": "/wepay/callback"}, "http://shop.example"),
+        ({"SESSION_COOKIE_DOMAIN": "SHOP.example"}, "http://shop.example"),
+        (
+            {"SESSION_COOKIE_NAME": "__Host-session", "SESSION_COOKIE_SECURE": True},
+            "https://shop.example",
+        ),
+        (
+            {
+                "SESSION_COOKIE_NAME": "__Secure-session",
+                "SESSION_COOKIE_SECURE": True,
+                "SESSION_COOKIE_DOMAIN": "shop.example",
+            },
+            "https://shop.example",
+        ),
+    ],
+)
+def test_cookie_that_comes_back(make_app: MakeApp, config: dict[str, Any], base_url: str) -> None:
+    """A session cookie that browsers send back is no obstacle."""
+    app = make_app(**STAGE, **config, owner_loader=False)
+    app.extensions["test"]["wepay"].owner_loader(lambda: "alice")
+
+    answer = app.test_client().get("/wepay/login", base_url=base_url)
+
+    assert redirect_uri(answer) == f"{base_url}/wepay/callback"
 
 
 @pytest.mark.parametrize(

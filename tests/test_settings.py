@@ -363,6 +363,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     # Flask's own
     ({**STAGE, "SESSION_COOKIE_SAMESITE": "Strict"}, "SESSION_COOKIE_SAMESITE", '"Lax"'),
     ({**STAGE, "SESSION_COOKIE_SAMESITE": "strict"}, "SESSION_COOKIE_SAMESITE", '"Lax"'),
+    ({**STAGE, "SESSION_COOKIE_SAMESITE": "None"}, "SESSION_COOKIE_SAMESITE", "COOKIE_SECURE"),
     # Empty strings
     *(
         ({**STAGE, key: ""}, key, "is an empty string")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import current_app
+from flask import current_app, url_for
 
 from ..addresses import check_redirect_uri
 from ..api.calls import Call, Deadline
@@ -18,6 +18,7 @@ from ..errors import (
     WePayError,
 )
 from ..ipns import Origin
+from ..oauth.cookie import check_cookie
 from ..state import State
 from ..tokens import Token
 from ..tokens.store import MERCHANT
@@ -102,6 +103,7 @@ def _redirect_uri(state: State) -> Iterator[Finding]:
     if settings.redirect_uri is not None:
         # Checked when the application started.
         yield Finding("redirect URI", OK, settings.redirect_uri)
+        yield from _cookie_comes_back(settings.redirect_uri)
         return
     hosts = current_app.config.get("TRUSTED_HOSTS") or ()
     hosts = [hosts] if isinstance(hosts, str) else hosts
@@ -113,8 +115,21 @@ def _redirect_uri(state: State) -> Iterator[Finding]:
             yield Finding("redirect URI", FAIL, str(error))
         else:
             yield Finding("redirect URI", OK, f"{uri}, from 'TRUSTED_HOSTS'")
+            yield from _cookie_comes_back(uri)
     if not hosts:
         yield Finding("redirect URI", NOTE, "as each request has it; checked at each login")
+        # Where no host is known, that of the cookie does.
+        host = current_app.session_interface.get_cookie_domain(current_app) or "localhost"
+        with current_app.test_request_context():
+            path = url_for("wepay.callback")
+        yield from _cookie_comes_back(f"https://{host.lstrip('.')}{path}")
+
+
+def _cookie_comes_back(uri: str) -> Iterator[Finding]:
+    try:
+        check_cookie(current_app, uri)
+    except ConfigurationError as error:
+        yield Finding("session cookie", FAIL, str(error))
 
 
 def _callback_uri(state: State) -> Finding:

@@ -33,6 +33,7 @@ from ..tokens import Secret, Token
 from ..tokens.store import Ended, Pending, StateTaken
 from . import logins
 from .client import PREFILL
+from .cookie import check_cookie
 
 __all__ = ["begin", "connection_works", "finish", "next_of", "refusal"]
 
@@ -72,7 +73,7 @@ def begin(state: State, owner: str, next_path: str | None) -> str:
     """
     key = _key(state, owner)
     _check_redirect_uri(state, key.redirect_uri)
-    _check_cookie_reaches(key.redirect_uri)
+    check_cookie(current_app, key.redirect_uri, urlsplit(request.host_url).hostname)
     login_state = logins.new_state()
     authorization = state.oauth.wepay.create_authorization_url(
         key.redirect_uri, state=login_state.value, **_prefill(state)
@@ -204,20 +205,3 @@ def _check_redirect_uri(state: State, uri: str) -> None:
             f"{error} It is not set, and Flask sees the callback as {uri!r}: behind a proxy,"
             " did you forget ProxyFix?"
         ) from None
-
-
-def _check_cookie_reaches(redirect_uri: str) -> None:
-    """Refuse a login whose callback would come without this session."""
-    interface = current_app.session_interface
-    domain = (interface.get_cookie_domain(current_app) or "").lstrip(".")
-    here, there = urlsplit(request.host_url).hostname or "", urlsplit(redirect_uri)
-    host = there.hostname or ""
-    shared = here == host or (
-        domain and all(h == domain or h.endswith(f".{domain}") for h in (here, host))
-    )
-    if not shared or not there.path.startswith(interface.get_cookie_path(current_app)):
-        raise ConfigurationError(
-            f"A login on {here!r} comes back to {redirect_uri!r}, which does not get this session's"
-            " cookie: begin it on the same host, or correct 'WEPAY_REDIRECT_URI' or"
-            " 'SESSION_COOKIE_DOMAIN'."
-        )

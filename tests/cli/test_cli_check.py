@@ -125,6 +125,35 @@ def test_production_warnings(
     assert (status, text in found) == ("warn", True)
 
 
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"WEPAY_REDIRECT_URI": "http://shop.example/wepay/callback"}, "SESSION_COOKIE_SECURE"),
+        ({"SESSION_COOKIE_PATH": "/app"}, "SESSION_COOKIE_PATH"),
+        ({"SESSION_COOKIE_PATH": "/app", "SESSION_COOKIE_DOMAIN": ".a.example"}, "_PATH"),
+        ({"SESSION_COOKIE_DOMAIN": "a.example", "TRUSTED_HOSTS": ["b.example"]}, "_DOMAIN"),
+        ({"APPLICATION_ROOT": "/x", "TRUSTED_HOSTS": "b.example"}, "APPLICATION_ROOT"),
+    ],
+)
+def test_cookie_that_is_lost(look: Any, make_app: Any, config: dict[str, Any], key: str) -> None:
+    """A session cookie that would not come back from WePay is seen before a user finds out."""
+    app = make_app(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_SAMESITE="Lax", **config)
+
+    [(status, text)] = look(app, "session cookie")
+
+    assert (status, key in text) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"SESSION_COOKIE_DOMAIN": ".a.example"}, {"APPLICATION_ROOT": "/shop"}]
+)
+def test_cookie_that_comes_back(look: Any, make_app: Any, config: dict[str, Any]) -> None:
+    """A session cookie of which only a request tells is nothing to report."""
+    app = make_app(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_SAMESITE="Lax", **config)
+
+    assert look(app, "session cookie") == []
+
+
 def test_sqlite_in_production(look: Any, make_app: Any, production: Any, tmp_path: Path) -> None:
     """What SQLite needs for several processes, which production has, is a warning there."""
     app = make_app(**PRODUCTION, SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/db.sqlite")
