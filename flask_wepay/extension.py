@@ -12,7 +12,7 @@ from flask import Flask, current_app, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
-from . import views
+from . import pages, views
 from .api.batch import send_batch
 from .api.caller import Caller
 from .api.client import WePayClient
@@ -93,7 +93,7 @@ class WePay:
         app.extensions["wepay"] = state
         app.register_blueprint(views.blueprint, url_prefix=settings.url_prefix or None)
         if WePayError not in app.error_handler_spec[None][None]:
-            app.register_error_handler(WePayError, views.show_error)
+            app.register_error_handler(WePayError, pages.show_error)
         app.context_processor(lambda: {"current_wepay": current_wepay})
 
     @property

@@ -5,59 +5,39 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from math import ceil
 from typing import Any
 from urllib.parse import quote
 
-from flask import (
-    Blueprint,
-    abort,
-    current_app,
-    make_response,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Blueprint, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import BuildError
 from werkzeug.wrappers import Response
 
-from . import ipns
-from .api.windows import Budget
-from .errors import (
-    AuthorizationDenied,
-    AuthorizationError,
-    ConfigurationError,
-    ExchangeFailed,
-    NotAuthorized,
-    OutcomeUnknown,
-    StateMismatch,
-    StoreUnavailable,
-    Throttled,
-    TokenUnreadable,
-    WePayError,
-)
+from . import ipns, pages
+from .errors import AuthorizationError, NotAuthorized, WePayError
 from .oauth import flow
 from .oauth.logins import SAFE, local_path
+from .pages import login_redirect
 from .state import State, current_owner, current_state
+from .texts import FINISHING, UNCONFIRMED
 from .tokens import Secret
 
-__all__ = ["blueprint", "show_error", "to_login", "unauthorized"]
+__all__ = ["blueprint", "to_login", "unauthorized"]
 
 #: Bytes of an IPN's body; a user's IPN has some twenty.
 LARGEST_IPN = 64 * 1024
 LONGEST_ARGUMENT = 255
 #: Seconds after which the page of a login in progress looks again.
 RELOAD_SECONDS = 2
-#: Where a request's environ has the `next` that its error page leads to; g may outlive requests.
-NEXT = "flask_wepay.next"
 
-#: Lines that visitors can cause in the log.
-_MOST_LOGGED = Budget("lines", 20, 60, "minute")
-
-blueprint = Blueprint("wepay", __name__, template_folder="templates")
+blueprint = Blueprint(
+    "wepay",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    # Without a WEPAY_URL_PREFIX this stands beside the application's own /static.
+    static_url_path="/_static",
+)
 _logger = logging.getLogger("flask_wepay")
 
 
@@ -70,9 +50,9 @@ def login() -> ResponseReturnValue:
     owner = current_owner(state, make=True)
     if owner is None:
         return unauthorized()
-    default = _login_redirect(state)
+    default = login_redirect(state)
     next_path = local_path(request.args.get("next"), _own_paths())
-    request.environ[NEXT] = next_path
+    request.environ[pages.NEXT] = next_path
     if request.args.get("force") != "1" and flow.connection_works(state, owner):
         return redirect(next_path or default)
     return redirect(flow.begin(state, owner, next_path))
@@ -83,18 +63,23 @@ def callback() -> ResponseReturnValue:
     """Take a browser back from WePay, and connect its owner."""
     state = _enter()
     owner, login_state = current_owner(state), _secret("state")
-    request.environ[NEXT] = next_path = flow.next_of(state, owner, login_state)
+    request.environ[pages.NEXT] = next_path = flow.next_of(state, owner, login_state)
     error = request.args.get("error")
     if error is not None:
         description = request.args.get("error_description")
         raise flow.refusal(state, owner, login_state, error, description)
     progress = flow.finish(state, owner, login_state, _secret("code"))
     if progress == "granted":
-        return redirect(next_path or _login_redirect(state))
+        return redirect(next_path or login_redirect(state))
     if progress == "pending":
-        page = render_template("wepay/finishing.html", reload_seconds=RELOAD_SECONDS)
+        page = pages.render(
+            "wepay/finishing.html",
+            FINISHING,
+            seconds=RELOAD_SECONDS,
+            reload_seconds=RELOAD_SECONDS,
+        )
         return page, 202, {"Refresh": str(RELOAD_SECONDS)}
-    raise AuthorizationError("It may or may not have reached WePay. Connect again to be sure.")
+    raise AuthorizationError(UNCONFIRMED)
 
 
 @blueprint.route("/ipn", methods=["POST"], provide_automatic_options=False)
@@ -121,6 +106,8 @@ def ipn() -> ResponseReturnValue:
 @blueprint.after_request
 def protect(response: Response) -> Response:
     """Keep codes and states out of caches and out of the Referer of the next page."""
+    if request.endpoint == "wepay.static":
+        return response
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
@@ -135,31 +122,6 @@ def exempt_ipn_from_csrf(endpoint: str | None, values: Any) -> None:
     csrf = current_app.extensions.get("csrf")
     if endpoint == "wepay.ipn" and csrf is not None:
         csrf.exempt(current_app.view_functions[endpoint])
-
-
-def show_error(error: WePayError) -> ResponseReturnValue:
-    """Answer an error of our own routes with a page; other views' errors go on as they are.
-
-    Registered for the application, so that an application's own handlers come first.
-    """
-    if request.blueprint != "wepay" and not _is_refusal(error):
-        return _leave_to_app(error)
-    status = _status(error)
-    if status >= 500:
-        _log(error)
-    next_path = request.environ.get(NEXT) or None
-    page = render_template(
-        "wepay/denied.html" if isinstance(error, AuthorizationDenied) else "wepay/error.html",
-        error=error,
-        retry_url=url_for("wepay.login", next=next_path),
-        reconnect_url=url_for("wepay.login", next=next_path, force=1),
-        next_url=next_path or _home(),
-        at_login=request.endpoint == "wepay.login",
-    )
-    response = make_response(page, status)
-    if isinstance(error, Throttled):
-        response.headers["Retry-After"] = str(ceil(error.retry_after))
-    return response
 
 
 def to_login(state: State, owner: str | None) -> ResponseReturnValue:
@@ -197,45 +159,6 @@ def _is_of_a_strangers_page() -> bool:
     return asked["Site"] == "cross-site" and not leads_here
 
 
-def _log(error: WePayError) -> None:
-    """Log an error of our own routes; what any visitor can cause is bounded, and no ERROR."""
-    if isinstance(error, ConfigurationError | StoreUnavailable):
-        _logger.error("%s: %s", type(error).__name__, error)
-    elif current_state().log_lines.take([_MOST_LOGGED]) is None:
-        _logger.warning("%s: %s", type(error).__name__, error)
-
-
-def _status(error: WePayError) -> int:
-    if isinstance(error, StateMismatch):
-        return 400
-    if isinstance(error, AuthorizationDenied | NotAuthorized):
-        return 403
-    if isinstance(error, ExchangeFailed):
-        return 502
-    if isinstance(error, AuthorizationError):
-        return 409 if error.error is None else 400
-    if isinstance(error, ConfigurationError) and not isinstance(error, TokenUnreadable):
-        return 500
-    if isinstance(error, OutcomeUnknown) and request.endpoint == "wepay.callback":
-        return 502
-    return 503
-
-
-def _is_refusal(error: WePayError) -> bool:
-    """Tell whether the current owner was refused a view for want of a connection."""
-    return isinstance(error, NotAuthorized) and error.owner == current_owner(current_state())
-
-
-def _leave_to_app(error: WePayError) -> ResponseReturnValue:
-    """Do with an error what Flask would have done without our handler."""
-    handlers = current_app.error_handler_spec[None][None]
-    bases = type(error).__mro__
-    for base in bases[bases.index(WePayError) + 1 :]:
-        if base in handlers:
-            return current_app.ensure_sync(handlers[base])(error)  # type: ignore[no-any-return]
-    raise error
-
-
 def _enter() -> State:
     """Begin a route of the browser's; HEAD, which has no business there, is refused."""
     if request.method != "GET":
@@ -270,21 +193,3 @@ def _ipn_body() -> Mapping[str, object]:
 def _own_paths() -> Iterator[str]:
     for name in ("login", "callback", "ipn"):
         yield url_for(f"wepay.{name}")
-
-
-def _home() -> str:
-    try:
-        return _login_redirect(current_state())
-    except ConfigurationError:
-        return "/"
-
-
-def _login_redirect(state: State) -> str:
-    target = state.settings.login_redirect
-    try:
-        return target if target.startswith("/") else url_for(target)
-    except BuildError:
-        raise ConfigurationError(
-            f"'WEPAY_LOGIN_REDIRECT' is {target!r}, and there is no such endpoint without"
-            ' arguments: give one that is, or a path such as "/dashboard".'
-        ) from None

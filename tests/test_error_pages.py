@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, jsonify
 from flask.testing import FlaskClient
+from flask_talisman import Talisman
 from jinja2 import DictLoader
 from werkzeug.test import TestResponse
 
@@ -131,6 +132,20 @@ def test_templates(bare: Flask, address: str, page: str) -> None:
 
     name = "AuthorizationDenied" if address == DENIED else "StateMismatch"
     assert answer.text.startswith(f"{name} /wepay/login /home &lt;WePayClient")
+
+
+def test_layout(bare: Flask) -> None:
+    """An application's layout in the place of ours gets each page into its block "main"."""
+    layout = "my layout [{% block main %}{% endblock %}]"
+    bare.jinja_loader = DictLoader({"wepay/base.html": layout})
+    client = init(bare)
+
+    pages = [client.get(address).text for address in (DENIED, MISMATCH)]
+
+    assert [re.search(r"\[.*<h1>(.*)</h1>.*\]", page, re.DOTALL)[1] for page in pages] == [
+        "You did not connect with WePay",
+        "This login can't be finished here",
+    ]
 
 
 def test_next_url(client: FlaskClient, wepay_sandbox: Sandbox) -> None:
@@ -320,13 +335,61 @@ def test_refused_in_another_view(bare: Flask, owner: str | None) -> None:
 # What the pages must not do
 
 
-def test_pages_load_nothing(bare: Flask) -> None:
-    """A page asks nobody for anything: its address holds a code and a state."""
-    folder = Path(__file__).parents[1] / "flask_wepay" / "templates" / "wepay"
+@pytest.mark.parametrize("address", [MISMATCH, DENIED])
+def test_pages_ask_nobody_else(bare: Flask, address: str) -> None:
+    """A page loads its style from this site, and nothing else: its address holds a code."""
+    page = init(bare).get(address).text
 
-    for template in folder.glob("*.html"):
-        text = template.read_text()
-        assert not any(word in text for word in ("src=", "<link", "@import", "url(", "<script"))
+    assert re.findall(
+        r"""<link[^>]* href="(.*?)"|src=|@import|url\(|<script|style[>=]""", page
+    ) == ["/wepay/_static/pages.css"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "address"), [("/wepay", "/wepay/_static/pages.css"), ("", "/_static/pages.css")]
+)
+def test_style(bare: Flask, prefix: str, address: str) -> None:
+    """The style is a file of ours, which browsers may keep, wherever the routes are."""
+    bare.config["WEPAY_URL_PREFIX"] = prefix
+    client = init(bare)
+
+    answer = client.get(address)
+
+    assert f'href="{address}"' in client.get(f"{prefix}/callback?error=access_denied").text
+    assert answer.mimetype == "text/css"
+    assert "no-store" not in answer.headers["Cache-Control"]
+    assert "Referrer-Policy" not in answer.headers
+    answer.close()
+
+
+def test_flask_talisman(bare: Flask) -> None:
+    """Under the policy that Flask-Talisman sends by default the pages have their style.
+
+    Its Referrer-Policy takes the place of ours, so the pages say it themselves.
+    """
+    Talisman(bare, force_https=False)
+
+    page = init(bare).get(DENIED)
+
+    assert page.headers["Content-Security-Policy"] == "default-src 'self'; object-src 'none'"
+    assert '<meta name="referrer" content="no-referrer">' in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+    assert not re.search("<style|style=|<script| on[a-z]+=", page.text)
+
+
+def test_foreign_text_stays_out(bare: Flask) -> None:
+    """What a hook raises in our routes is not shown: its text may be anybody's."""
+    client = init(bare)
+
+    @bare.before_request
+    def fail() -> None:
+        raise AuthorizationError("<b>foreign</b>")
+
+    answer = client.get("/wepay/callback")
+
+    assert answer.status_code == 409
+    assert "foreign" not in answer.text
+    assert "WePay may or may not have finished it." in answer.text
 
 
 @pytest.mark.parametrize("address", [MISMATCH, DENIED + "&state=s3cret", "/wepay/login?next=/x"])

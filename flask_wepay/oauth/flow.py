@@ -29,6 +29,7 @@ from ..errors import (
 from ..foreign import printable
 from ..ipns import Origin, signed
 from ..state import State
+from ..texts import DISCONNECTED
 from ..tokens import Secret, Token
 from ..tokens.store import Ended, Pending, StateTaken
 from . import logins
@@ -148,9 +149,7 @@ def _exchange(state: State, pending: Pending, code: Secret, redirect_uri: str) -
     try:
         state.store.grant(pending, token)
     except Ended:
-        raise AuthorizationError(
-            "You were disconnected while WePay was being asked, so nothing was stored."
-        ) from None
+        raise AuthorizationError(DISCONNECTED) from None
     return token
 
 
