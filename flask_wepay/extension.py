@@ -108,10 +108,10 @@ class WePay:
             WEPAY_ACCESS_TOKEN, which knows no owners.
         """
         state = current_state()
-        checked_owner(owner, "client_for")
+        checked = checked_owner(owner, "client_for")
         if state.settings.access_token is not None:
             raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
-        return WePayClient(state, owner)
+        return WePayClient(state, checked)
 
     def batch(
         self,

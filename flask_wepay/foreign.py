@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["REDACTED", "clean", "printable"]
+__all__ = ["REDACTED", "clean", "plain", "printable"]
 
 REDACTED = "[redacted]"
 LONGEST_TEXT = 1000
@@ -25,6 +25,17 @@ _SECRETS = re.compile(
 def printable(text: str) -> str:
     """Escape what would steer a terminal, forge a log line, or be no text to an encoder."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def plain(value: object) -> str | None:
+    """Return the string that a value is or stands in for, or None where it is no string.
+
+    A LocalProxy says that it is one, and no encoder, driver or regular expression takes it;
+    what is derived from ``str`` may say something else whenever it is asked.
+    """
+    if not isinstance(value, str):
+        return None
+    return str.__str__(value if issubclass(type(value), str) else value[:])
 
 
 def clean(value: Any, secrets: Sequence[str] = ()) -> Any:

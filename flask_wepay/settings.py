@@ -20,6 +20,7 @@ from flask import Flask
 
 from .addresses import addresses_at_wepay, check_callback_uri, check_redirect_uri
 from .errors import ConfigurationError
+from .foreign import plain
 from .tokens import LARGEST_INTEGER, Secret
 from .tokens.encryption import Keyring
 
@@ -172,17 +173,18 @@ def _text(config: Mapping[str, Any], key: str) -> str | None:
     if value is None:
         return None
     pattern, mistake = _FORMS.get(key, (".*", "it is an address"))
-    if not isinstance(value, str):
+    text = plain(value)
+    if text is None:
         read = _READ_AS_JSON.get(type(value))
         if read is None:
             mistake = "decode it" if isinstance(value, bytes) else "make it one"
         elif key in _FORMS and re.fullmatch(pattern, str(value).lower()):
             mistake = f"from_prefixed_env reads {read} as JSON, so quote it"
         raise _wrong(key, f"is of type {type(value).__name__}, not a string", mistake)
-    if not re.fullmatch(pattern, value, re.DOTALL):
-        what = "is not copied right" if key in _SECRET else f"is {value!r}"
+    if not re.fullmatch(pattern, text, re.DOTALL):
+        what = "is not copied right" if key in _SECRET else f"is {text!r}"
         raise _wrong(key, what, mistake)
-    return value
+    return text
 
 
 def _required(config: Mapping[str, Any], key: str) -> str:
@@ -195,7 +197,7 @@ def _required(config: Mapping[str, Any], key: str) -> str:
 def _check_keys(config: Mapping[str, Any]) -> None:
     for key in config:
         if key in DEFAULTS:
-            if config[key] == "" and key != "WEPAY_URL_PREFIX":
+            if plain(config[key]) == "" and key != "WEPAY_URL_PREFIX":
                 raise _wrong(key, "is an empty string", "leave it out, or give it a value")
         elif key.startswith("WEPAY_"):
             meant = min(DEFAULTS, key=lambda known: _letters_apart(key, known))
@@ -256,8 +258,9 @@ def _application(config: Mapping[str, Any], environment: str, *, required: bool)
 
 def _client_id(config: Mapping[str, Any]) -> int | None:
     value = config["WEPAY_CLIENT_ID"]
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
-        value = int(value)
+    text = plain(value)
+    if text is not None and re.fullmatch(r"[0-9]{1,19}", text):
+        value = int(text)
     # bool is an int to isinstance.
     if value is None or (type(value) is int and 0 < value <= LARGEST_INTEGER):
         return value
@@ -334,17 +337,20 @@ def _proxies(config: Mapping[str, Any]) -> Mapping[str, str]:
     example = 'give an http proxy as {"https": "http://proxy.example:3128"}'
     if not isinstance(proxies, Mapping):
         raise _wrong("WEPAY_PROXIES", "is not a mapping", example)
-    for scheme, proxy in proxies.items():
+    checked = {}
+    for name, value in proxies.items():
+        scheme, proxy = plain(name), plain(value)
         # With any other key requests would go past the proxy without a word.
-        known = isinstance(scheme, str) and re.fullmatch(r"(https?|all)(://.+)?", scheme)
-        if not known or not isinstance(proxy, str):
-            raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {scheme!r}", example)
+        known = re.fullmatch(r"(https?|all)(://.+)?", scheme or "")
+        if scheme is None or proxy is None or not known:
+            raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {name!r}", example)
         if re.match("socks[^/]*://", proxy, re.IGNORECASE):
             mistake = f"no deadline would hold over it, so {example}"
             raise _wrong("WEPAY_PROXIES", f"has a SOCKS proxy for {scheme!r}", mistake)
         if not re.match("https?://.", proxy, re.IGNORECASE):
             raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {scheme!r}", example)
-    return dict(proxies)
+        checked[scheme] = proxy
+    return checked
 
 
 def _is_text(text: str) -> bool:

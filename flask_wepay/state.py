@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Event
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from authlib.integrations.flask_client import OAuth
@@ -16,6 +17,7 @@ from flask import Flask, current_app, has_request_context, request, session
 from flask.globals import request_ctx
 
 from .errors import ConfigurationError
+from .foreign import plain
 from .settings import Settings
 from .tokens.store import MERCHANT, HookStore, MerchantStore, Store, TokenGetter, TokenSetter
 
@@ -191,16 +193,18 @@ def checked_owner(owner: object, source: str) -> str | None:
 
     :raises ConfigurationError: if it is no string, empty, too long, or no text that is stored.
     """
-    if owner is None:
+    # A LocalProxy of None is not None, and says that it is.
+    if isinstance(owner, NoneType):
         return None
-    if not isinstance(owner, str):
+    text = plain(owner)
+    if text is None:
         raise ConfigurationError(
             f"{source} gave an owner of type {type(owner).__name__}, not a string: give"
             " str(user.id), or None for nobody."
         )
-    if not 0 < len(owner) <= LONGEST_OWNER or _NO_TEXT.search(owner):
+    if not 0 < len(text) <= LONGEST_OWNER or _NO_TEXT.search(text):
         raise ConfigurationError(
             f"{source} gave an owner that is empty, over 255 characters, or no text that a"
             " database stores."
         )
-    return owner
+    return text

@@ -7,7 +7,7 @@ from copy import copy
 from typing import Any
 
 from ..errors import ConfigurationError, WePayError
-from ..state import State
+from ..state import State, checked_owner
 from ..tokens import Token
 from ..tokens.store import MERCHANT, Authorization, Found
 from .calls import Call, Deadline, deadline_of
@@ -35,7 +35,10 @@ def send_batch(
     :raises ConfigurationError: without the credentials that WePay wants of a batch, and for
         other owners than the merchant itself with WEPAY_ACCESS_TOKEN.
     """
-    members = [(owner, Call.of(call, parameters, {})) for owner, call, parameters in calls]
+    members = [
+        (checked_owner(owner, "batch"), Call.of(call, parameters, {}))
+        for owner, call, parameters in calls
+    ]
     _check_application(state, members)
     # Who connects another WePay user between two requests did not mean this batch.
     found = {owner: find(state, owner) for owner in dict(members)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InvalidCall
+from ..foreign import plain
 
 __all__ = ["LOOKUPS_REPEATED", "Call", "Deadline", "check_call", "deadline_of"]
 
@@ -48,7 +49,7 @@ def check_call(call: object) -> str:
 
     :raises InvalidCall: if it is not lower-case words joined by slashes.
     """
-    match = _CALL.fullmatch(call) if isinstance(call, str) else None
+    match = _CALL.fullmatch(plain(call) or "")
     if match is None:
         raise InvalidCall(
             f"{call!r} is not the name of a call: give words joined by slashes, such as"
@@ -135,20 +136,26 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any
 
     :raises InvalidCall: for ``access_token``, and for what is not a mapping by name.
     """
-    if not isinstance(parameters, Mapping) or not all(isinstance(key, str) for key in parameters):
+    named: dict[str, Any] = {}
+    if isinstance(parameters, Mapping):
+        named = {plain(key) or "": value for key, value in parameters.items()}
+    if not isinstance(parameters, Mapping) or "" in named:
         raise InvalidCall(f"The parameters of {name!r} are not a mapping with names as keys.")
-    if "access_token" in parameters:
+    if "access_token" in named:
         raise InvalidCall(
             f"{name!r} was given 'access_token' as a parameter: a token travels in the"
             " Authorization header only. Use client_for(owner) to act for somebody else."
         )
-    return dict(parameters)
+    return named
 
 
 def _check_headers(name: str, headers: Mapping[str, str | None]) -> dict[str, str]:
-    given = {header: value for header, value in headers.items() if value is not None}
-    for header, value in given.items():
-        printable = isinstance(value, str) and value.isascii() and value.isprintable()
-        if not printable or value != value.strip():
+    given = {"Content-Type": "application/json"}
+    for header, value in headers.items():
+        if value is None:
+            continue
+        text = plain(value)
+        if text is None or not (text.isascii() and text.isprintable()) or text != text.strip():
             raise InvalidCall(f"{name!r} can't carry this value in the header {header!r}.")
-    return {**given, "Content-Type": "application/json"}
+        given[header] = text
+    return given

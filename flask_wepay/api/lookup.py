@@ -20,9 +20,9 @@ def find(state: State, owner: str | None) -> Found:
 
     :raises ConfigurationError: if the owner is no string.
     """
+    owner = checked_owner(owner, "The caller")
     if owner is None:
         return Found()
-    checked_owner(owner, "The caller")
     seen = _seen(state)
     if seen is None:
         return state.store.find(owner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from ..errors import (
     TokenRevoked,
     WePayError,
 )
-from ..foreign import printable
+from ..foreign import plain, printable
 from ..ipns import Origin, signed
 from ..state import State
 from ..texts import DISCONNECTED
@@ -175,24 +176,21 @@ def _prefill(state: State) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"'prefill' gave {sorted(unknown)}: WePay knows user_name, user_email and user_country."
         )
-    return {name: value for name, value in given.items() if _fits(name, value)}
+    texts = {name: plain(value) for name, value in given.items()}
+    for name, text in texts.items():
+        # A LocalProxy of None is not None, and says that it is.
+        if text is None and not isinstance(given[name], NoneType):
+            kind = type(given[name]).__name__
+            raise ConfigurationError(f"'prefill' gave a {name!r} of type {kind}, not a string.")
+    return {name: text for name, text in texts.items() if text is not None and _fits(name, text)}
 
 
-def _fits(name: str, value: object) -> bool:
-    """Tell whether WePay's form takes a value: what a user is called must not break a login.
-
-    :raises ConfigurationError: if it is no string.
-    """
-    if value is None:
-        return False
-    if not isinstance(value, str):
-        raise ConfigurationError(
-            f"'prefill' gave a {name!r} of type {type(value).__name__}, not a string."
-        )
+def _fits(name: str, text: str) -> bool:
+    """Tell whether WePay's form takes a text: what a user is called must not break a login."""
     if name == "user_country":
         # https://developer.wepay.com/api/api-calls/oauth2
-        return value in ("US", "CA")
-    return printable(value) == value
+        return text in ("US", "CA")
+    return printable(text) == text
 
 
 def _check_redirect_uri(state: State, uri: str) -> None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Self
 
+from ..foreign import plain
+
 __all__ = [
     "LARGEST_INTEGER",
     "MalformedToken",
@@ -139,8 +141,8 @@ class Token(_Hidden):
 
         :raises MalformedToken: for a missing field or a wrong type.
         """
-        token_type = mapping.get("token_type")
-        if not isinstance(token_type, str) or token_type.upper() != "BEARER":
+        token_type = plain(mapping.get("token_type"))
+        if token_type is None or token_type.upper() != "BEARER":
             raise MalformedToken("'token_type' is not \"BEARER\"")
         expires_at = mapping.get("expires_at")
         return cls(
@@ -171,11 +173,12 @@ def check_access_token(value: object) -> str:
 
     :raises MalformedToken: if it is no string, too long, or has odd characters.
     """
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ACCESS_TOKEN:
+    token = plain(value)
+    if token is None or not 0 < len(token) <= LONGEST_ACCESS_TOKEN:
         raise MalformedToken("'access_token' is not a string of 1 to 255 characters")
-    if not all("!" <= character <= "~" for character in value):
+    if not all("!" <= character <= "~" for character in token):
         raise MalformedToken("'access_token' has characters that no header can carry")
-    return value
+    return token
 
 
 def _integer(value: object, name: str) -> int:
