@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from flask import current_app, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from jinja2 import Environment, FileSystemLoader
 from werkzeug.routing import BuildError
 
 from .api.windows import Budget
@@ -34,6 +36,11 @@ NEXT = "flask_wepay.next"
 
 #: Lines that visitors can cause in the log.
 _MOST_LOGGED = Budget("lines", 20, 60, "minute")
+
+#: Our own templates, without an application's layout, globals and context processors.
+_PLAIN = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True
+)
 
 _logger = logging.getLogger("flask_wepay")
 
@@ -67,22 +74,30 @@ def show_error(error: WePayError) -> ResponseReturnValue:
 
 
 def render(template: str, text: Text, *, seconds: int = 0, **variables: Any) -> str:
-    """Render a page; an application's template of this name comes first."""
+    """Render a page; an application's template of this name comes first.
+
+    Its layout, or a context processor, may ask for what just failed. Our own page needs none of
+    that and stands in.
+    """
     ways = {
         "retry": variables.get("retry_url"),
         "reconnect": variables.get("reconnect_url"),
         "next": variables.get("next_url"),
         "reload": "",
     }
-    return render_template(
-        template,
-        heading=text.heading,
-        text=text.text.replace("%(seconds)d", str(seconds)),
-        actions=[{"url": ways[way], "label": label} for way, label in text.ways],
-        lang="en",
-        style_url=url_for("wepay.static", filename="pages.css"),
-        **variables,
-    )
+    variables |= {
+        "heading": text.heading,
+        "text": text.text.replace("%(seconds)d", str(seconds)),
+        "actions": [{"url": ways[way], "label": label} for way, label in text.ways],
+        "lang": "en",
+        "style_url": url_for("wepay.static", filename="pages.css"),
+    }
+    try:
+        return render_template(template, **variables)
+    except Exception:
+        if _may_log():
+            _logger.exception("The template %r failed, so a plain page stands in for it.", template)
+        return _PLAIN.get_template(template).render(variables)
 
 
 def login_redirect(state: State) -> str:
@@ -115,8 +130,12 @@ def _log(error: WePayError) -> None:
     """Log an error of our own routes; what any visitor can cause is bounded, and no ERROR."""
     if isinstance(error, ConfigurationError | StoreUnavailable):
         _logger.error("%s: %s", type(error).__name__, error)
-    elif current_state().log_lines.take([_MOST_LOGGED]) is None:
+    elif _may_log():
         _logger.warning("%s: %s", type(error).__name__, error)
+
+
+def _may_log() -> bool:
+    return current_state().log_lines.take([_MOST_LOGGED]) is None
 
 
 def _status(error: WePayError) -> int:

@@ -168,6 +168,98 @@ def test_next_url_without_an_endpoint(bare: Flask) -> None:
     assert 'href="/">Go on without' in answer.text
 
 
+# Layouts that fail
+
+
+LAYOUT = """<nav>{% if current_wepay.authorized %}on{% endif %}</nav>{% block b %}{% endblock %}"""
+PAGE = """{% extends "layout.html" %}{% block b %}Sorry{% endblock %}"""
+
+
+@pytest.fixture
+def dressed(app: Flask) -> Flask:
+    """An application whose pages have a layout that asks whether one is connected."""
+    app.jinja_loader = DictLoader({"layout.html": LAYOUT, "wepay/error.html": PAGE})
+    app.add_url_rule("/pay", "pay", wepay_required(lambda: "paid"), methods=["POST"])
+    return app
+
+
+def lose_database(app: Flask) -> None:
+    with app.app_context():
+        app.extensions["test"]["db"].drop_all()
+
+
+def spoil_tokens(app: Flask) -> None:
+    db, model = app.extensions["test"]["db"], app.extensions["test"]["model"]
+    with app.app_context():
+        db.session.execute(model.__table__.update().values(token="spoilt"))
+        db.session.commit()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "address", "heading"),
+    [
+        (lose_database, "/wepay/login", "This site can't reach its records just now"),
+        (spoil_tokens, "/wepay/login", "Your connection can't be read just now"),
+        (lose_database, MISMATCH, "This site can't reach its records just now"),
+    ],
+)
+def test_layout_that_asks_for_what_failed(
+    dressed: Flask,
+    client: FlaskClient,
+    wepay_sandbox: Sandbox,
+    wepay_connect: Callable[..., TestResponse],
+    caplog: pytest.LogCaptureFixture,
+    break_it: Callable[[Flask], None],
+    address: str,
+    heading: str,
+) -> None:
+    """Where an application's page fails ours stands in, with its status, and the log says why."""
+    wepay_connect(client)
+    assert client.get(DENIED).status_code == 403
+    break_it(dressed)
+
+    answer = client.get(address)
+
+    assert answer.status_code == 503
+    assert f"<h1>{heading}</h1>" in answer.text
+    assert "Sorry" not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    (line,) = (record for record in caplog.records if record.exc_info)
+    assert line.getMessage().startswith("The template 'wepay/error.html' failed")
+
+
+def test_layout_that_works(dressed: Flask, client: FlaskClient, wepay_sandbox: Sandbox) -> None:
+    """An application's page is shown where it can be."""
+    answer = client.get(MISMATCH)
+
+    assert (answer.status_code, answer.text) == (400, "<nav></nav>Sorry")
+
+
+def test_context_processor_that_fails(dressed: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """One that asks the database fails every page of the application; ours needs none."""
+    dressed.context_processor(lambda: {"cart": 1 // 0})
+    client = dressed.test_client()
+    client.get("/as/alice")
+
+    answers = [client.get(DENIED), client.post("/pay")]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert "<h1>You did not connect with WePay</h1>" in answers[0].text
+    assert "<h1>Connect with WePay first</h1>" in answers[1].text
+    assert caplog.text.count("ZeroDivisionError: ") == 2
+
+
+def test_failing_layout_in_the_log(dressed: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody fills the log by asking for a page that fails."""
+    dressed.context_processor(lambda: {"cart": 1 // 0})
+    client = dressed.test_client()
+
+    for _ in range(40):
+        assert client.get(DENIED).status_code == 403
+
+    assert caplog.text.count("ZeroDivisionError: ") == 20
+
+
 # Headers
 
 
