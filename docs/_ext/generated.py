@@ -4,11 +4,14 @@
 ``.. settings-table::`` lists all of them, and the build fails where one has no description.
 ``.. commands::`` shows what each command of ``flask wepay`` says of itself.
 ``.. sandbox-answers::`` lists every error that the sandbox gives.
+``.. sandbox-actions::`` lists what the sandbox's control API does, with all arguments.
 ``.. repeated-calls::`` lists the calls that are made again where an answer was lost.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from collections.abc import Iterable
 from operator import attrgetter
@@ -27,6 +30,7 @@ from flask_wepay.api.calls import LOOKUPS_REPEATED
 from flask_wepay.cli import wepay
 from flask_wepay.sandbox.answers import ANSWERS, OTHER_ENVIRONMENT, Answer
 from flask_wepay.sandbox.command import sandbox_command
+from flask_wepay.sandbox.control import ACTIONS, Action
 from flask_wepay.settings import DEFAULTS
 
 _DESCRIBED = re.compile(r"^\.\. setting:: (\w+)\n(?: +:default: (.+)\n)?\n +(.+)$", re.MULTILINE)
@@ -121,6 +125,20 @@ class SandboxAnswers(_Generated):
         return self.parse(_table(head, rows))
 
 
+class SandboxActions(_Generated):
+    """List the actions of the control API: what each does, takes and answers."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        lines = [".. list-table::", "   :header-rows: 1", "   :class: stacked", ""]
+        lines += ["   * - Action", "     - What it does, and its arguments", "     - Its answer"]
+        for name, action in ACTIONS.items():
+            lines += [f"   * - ``{name}``", f"     - {_as_text(action.does)}", ""]
+            lines += [f"       - {argument}" for argument in _arguments(action)]
+            lines += ["", f"     - {action.shown}"]
+        return self.parse([*lines, ""])
+
+
 class RepeatedCalls(_Generated):
     """List the look-ups that are repeated."""
 
@@ -128,6 +146,20 @@ class RepeatedCalls(_Generated):
         """Write it."""
         calls = [f"``{call}``" for call in sorted(LOOKUPS_REPEATED)]
         return self.parse([", ".join(calls) + ".", ""])
+
+
+def _arguments(action: Action) -> Iterable[str]:
+    docstring = inspect.getdoc(action.method) or ""
+    texts = dict(re.findall(r"^:param (\w+): ((?:.|\n +)+)", docstring, re.MULTILINE))
+    for name, (kind, default) in action.arguments.items():
+        written = "" if default is inspect.Parameter.empty else f" = ``{json.dumps(default)}``"
+        text = _as_text(" ".join(texts.get(name, "").split()).rstrip("."))
+        yield f"``{name}``: {kind}{written}{': ' + text if text else ''}"
+
+
+def _as_text(text: str) -> str:
+    # What a docstring refers to is an action's name here.
+    return re.sub(r":\w+:`(\w+)`", r"``\1``", text)
 
 
 def _known_how(answer: Answer) -> str:
@@ -169,6 +201,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("repeated-calls", RepeatedCalls)
     app.add_directive("commands", Commands)
     app.add_directive("sandbox-answers", SandboxAnswers)
+    app.add_directive("sandbox-actions", SandboxActions)
     app.connect("autodoc-process-docstring", draw_errors)
     app.connect("autodoc-process-signature", draw_hooks)
     return {"parallel_read_safe": True}

@@ -1,27 +1,66 @@
 """The control API: the levers of a sandbox, for other processes to pull.
 
-``POST /sandbox/<action>`` takes the method's arguments as a JSON object, ``wait`` and
-``release`` a hold's number, and ``set`` the switches; and
-``GET /sandbox/<what>`` shows users, tokens, accounts, checkouts, ipns or the log.
+``POST /sandbox/<action>`` takes an action's arguments as a JSON object, ``GET
+/sandbox/<what>`` shows a part of the world, and ``GET /sandbox`` lists both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
-from types import NoneType
-from typing import Any
+from dataclasses import asdict, dataclass
+from inspect import Parameter, getdoc
+from typing import Any, Literal
 
 from flask import Blueprint, Response, jsonify, request
 
-from .faults import check_type
+from .ipns import IPN
 from .levers import Levers
 from .log import Exchange
 from .running import current_sandbox
+from .signatures import check_fit, describe, describe_arguments, fits
 
 routes = Blueprint("control", __name__, url_prefix="/sandbox")
 
-Action = Callable[..., Any]
+
+@dataclass(frozen=True)
+class Action:
+    """Something that can be done from outside."""
+
+    #: Takes the sandbox and the arguments, which are checked against its signature.
+    method: Callable[..., Any]
+    #: Makes what the method gives into the answer, which is empty by default.
+    answer: Callable[[Any], Any] = lambda _: {}
+    #: What the answer is called in the documentation.
+    shown: str = "``{}``"
+
+    @property
+    def does(self) -> str:
+        """Say what it does, in a sentence."""
+        return (getdoc(self.method) or "").partition("\n\n")[0]
+
+    @property
+    def arguments(self) -> dict[str, tuple[str, Any]]:
+        """Give the type of each argument in words of JSON, and its default."""
+        return describe_arguments(self.method)
+
+
+@routes.get("")
+def index() -> Response:
+    """List what can be done, with which arguments, and what can be looked at."""
+    actions = {
+        name: {
+            "does": action.does,
+            "arguments": {
+                argument: {"type": kind, "default": default}
+                if default is not Parameter.empty
+                else {"type": kind}
+                for argument, (kind, default) in action.arguments.items()
+            },
+        }
+        for name, action in ACTIONS.items()
+    }
+    switches = {name: describe(hint) for name, hint in SWITCHES.items()}
+    return jsonify(actions=actions, switches=switches, views=list(VIEWS))
 
 
 @routes.post("/<action>")
@@ -33,18 +72,42 @@ def act(action: str) -> tuple[Response, int]:
     arguments = request.get_json(silent=True) if request.is_json else None
     if not isinstance(arguments, dict):
         return jsonify(problem="Send a JSON object with Content-Type: application/json."), 400
+    method, answer = ACTIONS[action].method, ACTIONS[action].answer
     try:
-        return jsonify(ACTIONS[action](current_sandbox(), **arguments)), 200
+        check_fit(method, arguments)
+        return jsonify(answer(method(current_sandbox(), **arguments))), 200
     except (AssertionError, LookupError, TimeoutError, TypeError, ValueError) as error:
         return jsonify(problem=f"{type(error).__name__}: {error}"), 400
 
 
 @routes.get("/<what>")
 def show(what: str) -> tuple[Response, int]:
-    """Show a part of the world."""
+    """Show a part of the world, or of the log with ``?call=user``."""
     if what not in VIEWS:
         return jsonify(problem=f"There is no {what!r}.", views=sorted(VIEWS)), 404
+    if what == "log" and "call" in request.args:
+        return jsonify(_exchanges(current_sandbox().log.of(request.args["call"]))), 200
     return jsonify(VIEWS[what](current_sandbox())), 200
+
+
+def _same(thing: Any) -> Any:
+    return thing
+
+
+def _under(name: str) -> Callable[[Any], dict[str, Any]]:
+    return lambda thing: {name: thing}
+
+
+def _ipn(ipn: IPN) -> dict[str, Any]:
+    return {**asdict(ipn), "state": ipn.state}
+
+
+def _ipns(ipns: list[IPN]) -> list[dict[str, Any]]:
+    return [_ipn(ipn) for ipn in ipns]
+
+
+def _exchanges(exchanges: list[Exchange]) -> list[dict[str, Any]]:
+    return [_exchange(exchange) for exchange in exchanges]
 
 
 def _exchange(exchange: Exchange) -> dict[str, Any]:
@@ -59,74 +122,84 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
 
 
 def _set(sandbox: Levers, **switches: Any) -> dict[str, Any]:
+    """Change switches."""
     for name, value in switches.items():
         if name not in SWITCHES:
             raise LookupError(f"{name}; there are {', '.join(SWITCHES)}")
-        if (name, value) != ("expires_in", "absent"):
-            check_type(name, value, *SWITCHES[name])
+        if not fits(value, SWITCHES[name]):
+            raise TypeError(f"{name} must be {describe(SWITCHES[name])}, not {value!r}.")
     for name, value in switches.items():
         setattr(sandbox if name == "state_on_denial" else sandbox.world, name, value)
     return switches
 
 
-def _hold(sandbox: Levers, **arguments: Any) -> dict[str, int]:
-    return {"hold": sandbox.hold(**arguments).number}
-
-
-def _wait(sandbox: Levers, hold: int, timeout: float = 10.0) -> dict[str, int]:
+def _wait(sandbox: Levers, hold: int, timeout: float = 10.0) -> int:
+    """Wait until a request is held, for so many seconds at most."""
     sandbox.faults.find_hold(hold).wait(timeout)
-    return {"hold": hold}
+    return hold
 
 
-def _release(sandbox: Levers, hold: int) -> dict[str, int]:
+def _release(sandbox: Levers, hold: int) -> int:
+    """Let a held request go on."""
     sandbox.faults.find_hold(hold).release()
-    return {"hold": hold}
+    return hold
 
 
-def _quietly(action: Action) -> Action:
-    def act(sandbox: Levers, **arguments: Any) -> dict[str, Any]:
-        action(sandbox, **arguments)
-        return {}
-
-    return act
+def _deliver_ipns(sandbox: Levers) -> list[IPN]:
+    """Deliver the notifications that are due, and give them."""
+    return sandbox.deliver_ipns()
 
 
-#: What can be set, and of which types; expires_in may be "absent" too.
-SWITCHES: dict[str, tuple[type, ...]] = {
-    "state_on_denial": (bool,),
-    "expires_in": (int, NoneType),
-    "throttled": (bool,),
-    "ipn_on_replacement": (bool,),
-    "shows_deleted_users": (bool,),
+#: What can be set, and of which type.
+SWITCHES: dict[str, Any] = {
+    "state_on_denial": bool,
+    "expires_in": int | Literal["absent"] | None,
+    "throttled": bool,
+    "ipn_on_replacement": bool,
+    "shows_deleted_users": bool,
 }
 
 ACTIONS: dict[str, Action] = {
-    "make_user": Levers.make_user,
-    "issue_code": lambda sandbox, **kw: {"code": sandbox.issue_code(**kw)},
-    "issue_token": lambda sandbox, **kw: {"access_token": sandbox.issue_token(**kw)},
-    "authorize": lambda sandbox, **kw: {"redirect_uri": sandbox.authorize(**kw)},
-    "revoke": Levers.revoke,
-    "delete_user": _quietly(Levers.delete_user),
-    "expire_codes": _quietly(Levers.expire_codes),
-    "verify_account": Levers.verify_account,
-    "pay": Levers.pay,
-    "answer_next": _quietly(Levers.answer_next),
-    "delay_next": _quietly(Levers.delay_next),
-    "drop_next": _quietly(Levers.drop_next),
-    "hold": _hold,
-    "wait": _wait,
-    "release": _release,
-    "move_clock": _quietly(Levers.move_clock),
-    "deliver_ipns": Levers.deliver_ipns,
-    "set": _set,
-    "reset": _quietly(Levers.reset),
+    "add_application": Action(Levers.add_application, _same, "the application"),
+    "make_user": Action(Levers.make_user, _same, "the user"),
+    "delete_user": Action(Levers.delete_user),
+    "issue_code": Action(Levers.issue_code, _under("code"), '``{"code": "..."}``'),
+    "issue_token": Action(
+        Levers.issue_token, _under("access_token"), '``{"access_token": "..."}``'
+    ),
+    "authorize": Action(Levers.authorize, _under("redirect_uri"), '``{"redirect_uri": "..."}``'),
+    "revoke": Action(Levers.revoke, _same, "the revoked tokens"),
+    "expire_codes": Action(Levers.expire_codes),
+    "verify_account": Action(Levers.verify_account, _same, "the account"),
+    "pay": Action(Levers.pay, _same, "the checkout"),
+    "pay_at": Action(Levers.pay_at, _under("redirect_uri"), '``{"redirect_uri": "..."}``'),
+    "answer_next": Action(Levers.answer_next),
+    "delay_next": Action(Levers.delay_next),
+    "drop_next": Action(Levers.drop_next),
+    "hold": Action(Levers.hold, lambda hold: {"hold": hold.number}, '``{"hold": 1}``'),
+    "wait": Action(_wait, _under("hold"), '``{"hold": 1}``'),
+    "release": Action(_release, _under("hold"), '``{"hold": 1}``'),
+    "clear_faults": Action(Levers.clear_faults),
+    "count": Action(Levers.count, _under("count"), '``{"count": 1}``'),
+    "verify": Action(Levers.verify, _exchanges, "the requests, as in the log"),
+    "clear_log": Action(Levers.clear_log),
+    "deliver_ipns": Action(_deliver_ipns, _ipns, "the IPNs"),
+    "deliver_ipn": Action(Levers.deliver_ipn, _ipn, "the IPN"),
+    "fail_ipn": Action(Levers.fail_ipn, _ipn, "the IPN"),
+    "replay_ipn": Action(Levers.replay_ipn, _ipn, "the new IPN"),
+    "move_clock": Action(Levers.move_clock),
+    "set_clock": Action(Levers.set_clock, _under("now"), '``{"now": 1772366400.0}``'),
+    "set": Action(_set, _same, "the switches that were given"),
+    "reset": Action(Levers.reset),
 }
 
 VIEWS: dict[str, Callable[[Levers], Any]] = {
+    "applications": lambda sandbox: list(sandbox.world.applications.values()),
     "users": lambda sandbox: list(sandbox.world.users.values()),
     "tokens": lambda sandbox: list(sandbox.world.tokens.values()),
     "accounts": lambda sandbox: list(sandbox.world.ledger.accounts.values()),
     "checkouts": lambda sandbox: list(sandbox.world.ledger.checkouts.values()),
-    "ipns": lambda sandbox: [asdict(ipn) for ipn in sandbox.ipns],
-    "log": lambda sandbox: [_exchange(exchange) for exchange in sandbox.log],
+    "ipns": lambda sandbox: _ipns(sandbox.ipns),
+    "log": lambda sandbox: _exchanges(list(sandbox.log)),
+    "clock": lambda sandbox: {"now": sandbox.clock(), "frozen": sandbox.clock.frozen},
 }

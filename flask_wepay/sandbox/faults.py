@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from math import inf
 from threading import Event, Lock
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Literal, get_args
 
 from werkzeug.datastructures import Headers
@@ -94,18 +94,22 @@ class Faults:
     def __init__(self) -> None:
         self._lock = Lock()
         self._faults: list[tuple[str, Fault]] = []
+        self._standing: list[tuple[str, Fault]] = []
         self._holds: list[Hold] = []
         self._held: list[Hold] = []
         self._numbers = count(1)
 
-    def add(self, call: str, fault: Fault, times: int = 1) -> None:
-        """Keep a fault for the next requests to a call; "*" is any call."""
+    def add(self, call: str, fault: Fault, times: int | None = 1) -> None:
+        """Keep a fault for the next requests to a call, or for all; "*" is any call."""
         check_type("call", call, str)
-        check_type("times", times, int)
-        if times < 1:
+        check_type("times", times, int, NoneType)
+        if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times}.")
         with self._lock:
-            self._faults += [(call.strip("/"), fault)] * times
+            if times is None:
+                self._standing.insert(0, (call.strip("/"), fault))
+            else:
+                self._faults += [(call.strip("/"), fault)] * times
 
     def take(self, call: str) -> Fault:
         """Give the fault for this request, which may be none at all."""
@@ -114,6 +118,9 @@ class Faults:
                 if entry[0] in {call, "*"}:
                     self._faults.remove(entry)
                     return entry[1]
+            for named, fault in self._standing:
+                if named in {call, "*"}:
+                    return fault
         return Fault()
 
     def hold(self, call: str, when: When) -> Hold:
@@ -149,6 +156,7 @@ class Faults:
         """Forget what is still waiting and let every held request go."""
         with self._lock:
             self._faults.clear()
+            self._standing.clear()
             for hold in self._holds + self._held:
                 hold.release()
             self._holds.clear()

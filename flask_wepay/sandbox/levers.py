@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -10,11 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 from flask import Flask
 
 from .answers import Refused
+from .api import API_VERSIONS
 from .faults import Fault, Faults, Hold, When, check_seconds, check_type, make_answer
 from .gate import Patience
 from .ipns import IPN, Post
 from .log import Exchange, Log
-from .objects import SCOPES, Account, Checkout, Token, User
+from .objects import SCOPES, Account, Application, Checkout, Token, User
 from .world import CLIENT_ID, CLIENT_SECRET, Clock, World
 
 #: Where the sandbox is unless told otherwise; the same as WEPAY_SANDBOX_URL's default.
@@ -56,7 +58,7 @@ class Levers:
 
     @property
     def clock(self) -> Clock:
-        """Give the world's clock, which has ``move(seconds)``."""
+        """Give the world's clock, which can be moved, set and stopped."""
         clock = self.world.clock
         if not isinstance(clock, Clock):
             raise TypeError("The world was made with a clock that can't be moved.")
@@ -67,7 +69,52 @@ class Levers:
         if isinstance(self.world.clock, Clock):
             self.world.clock.move(seconds)
 
-    # Users, codes and tokens
+    def set_clock(self, at: float | str | None = None, *, frozen: bool = False) -> float:
+        """Set the world's time, stop it or let it go on, and give it in seconds since 1970.
+
+        :param at: seconds since 1970, or a date such as "2026-03-01T12:00:00Z", in UTC where
+            it says nothing else; None is the time that it is.
+        :param frozen: stand still from then on.
+        :raises TypeError: if the world has a clock of one's own.
+        :raises ValueError: if there is no such date, before 1970 or after 9999.
+        """
+        check_type("at", at, int, float, str, NoneType)
+        check_type("frozen", frozen, bool)
+        clock = self.clock
+        if isinstance(at, str):
+            date = datetime.fromisoformat(at)
+            at = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        clock.set(clock() if at is None else at, frozen=frozen)
+        return clock()
+
+    # Applications, users, codes and tokens
+
+    def add_application(
+        self,
+        client_id: int,
+        client_secret: str,
+        *,
+        name: str = "Sandbox application",
+        api_version: str = API_VERSIONS[-1],
+        hosts: Iterable[str] | None = None,
+        state: Literal["active", "disabled", "deleted"] = "active",
+    ) -> Application:
+        """Register an application, or change the one that has this client_id.
+
+        :param api_version: what holds without an ``Api-Version`` header.
+        :param hosts: those that a redirect_uri may have; None is any.
+        :raises ValueError: if there is no such version.
+        """
+        if api_version not in API_VERSIONS:
+            raise ValueError(f"There is no api_version {api_version!r}: {', '.join(API_VERSIONS)}.")
+        return self.world.add_application(
+            client_id,
+            client_secret,
+            name=name,
+            api_version=api_version,
+            hosts=None if hosts is None else tuple(hosts),
+            state=state,
+        )
 
     def make_user(
         self,
@@ -208,7 +255,7 @@ class Levers:
         work: bool = False,
         delay: float = 0.0,
         pause: float = 0.0,
-        times: int = 1,
+        times: int | None = 1,
     ) -> None:
         """Give the next request to a call this answer, whatever it asks.
 
@@ -221,7 +268,8 @@ class Levers:
         :param work: do the work all the same, and hide its answer.
         :param delay: seconds to wait first.
         :param pause: seconds to wait before each chunk of an iterable body.
-        :param times: for so many requests.
+        :param times: for so many requests; None is for all, until :meth:`clear_faults`.
+            Those with a number go first, and of the others the newest is taken.
         :raises TypeError, ValueError: if an argument can't be used, with its name.
         """
         check_type("error_code", error_code, int, NoneType)
@@ -237,10 +285,12 @@ class Levers:
             body = refusal.body() if body is None else body
         if pause:
             body = self.patience.drip(body, pause)
+        if times != 1 and isinstance(body, Iterator):
+            raise ValueError("times must be 1 where the body can be read once only.")
         answer = make_answer(status or 200, b"" if body is None else body, headers)
         self.faults.add(call, Fault(answer, work, delay), times)
 
-    def delay_next(self, call: str, seconds: float, *, times: int = 1) -> None:
+    def delay_next(self, call: str, seconds: float, *, times: int | None = 1) -> None:
         """Do the work of the next request, and answer it so many seconds later.
 
         Where no socket is used nobody waits: the sandbox's clock moves instead, or, when
@@ -250,7 +300,7 @@ class Levers:
         self.faults.add(call, Fault(delay=seconds), times)
 
     def drop_next(
-        self, call: str, *, before: bool = True, raw: bytes | str = b"", times: int = 1
+        self, call: str, *, before: bool = True, raw: bytes | str = b"", times: int | None = 1
     ) -> None:
         """Cut the connection of the next request without an answer.
 
@@ -269,6 +319,10 @@ class Levers:
         """
         return self.faults.hold(call, when)
 
+    def clear_faults(self) -> None:
+        """Forget what is still to go wrong, and let every held request go on."""
+        self.faults.clear()
+
     # What happened
 
     def count(self, call: str) -> int:
@@ -281,6 +335,40 @@ class Levers:
         if not exchanges:
             raise LookupError(f"There was no request to {call!r}.")
         return exchanges[-1]
+
+    def verify(
+        self,
+        call: str,
+        *,
+        times: int | None = None,
+        arguments: Mapping[str, object] | None = None,
+    ) -> list[Exchange]:
+        """Give the requests to a call that had these arguments, among others.
+
+        :param times: how many there must be; None is one or more.
+        :param arguments: of the body, or of the query where there is none.
+        :raises AssertionError: if there are not so many, with what differed.
+        """
+        wanted = dict(arguments or {})
+        asked = self.log.of(call)
+        found = [exchange for exchange in asked if not exchange.lacks(wanted)]
+        if len(found) == times or (found and times is None):
+            return found
+        lacks = (
+            f"; the last lacks {', '.join(asked[-1].lacks(wanted))}"
+            if len(found) < len(asked)
+            else ""
+        )
+        raise AssertionError(
+            f"{len(found)} of {len(asked)} requests to {call!r} had these arguments,"
+            f" instead of {'some' if times is None else times}{lacks}."
+        )
+
+    def clear_log(self) -> None:
+        """Forget every request so far."""
+        self.log.clear()
+
+    # Notifications
 
     @property
     def ipns(self) -> list[IPN]:
@@ -295,8 +383,26 @@ class Levers:
         """
         return self.world.ipns.deliver_due(post)
 
+    def deliver_ipn(self, ipn_id: int) -> IPN:
+        """Deliver a notification now, due or not."""
+        ipn = self.world.ipns.get(ipn_id)
+        self.world.ipns.deliver(ipn)
+        return ipn
+
+    def fail_ipn(self, ipn_id: int) -> IPN:
+        """Let a delivery have failed, as if the receiver had answered with an error."""
+        ipn = self.world.ipns.get(ipn_id)
+        self.world.ipns.fail(ipn)
+        return ipn
+
+    def replay_ipn(self, ipn_id: int) -> IPN:
+        """Queue the same notification once more, as a duplicate, and give that."""
+        return self.world.ipns.replay(self.world.ipns.get(ipn_id))
+
     def reset(self) -> None:
-        """Begin with a fresh ready-made world, an empty log and no faults."""
-        self.world = World(self.world.clock, environment=self.world.environment)
-        self.log.clear()
+        """Begin everything anew: the world as it was made, no log, no faults, no moved clock."""
         self.faults.clear()
+        self.world = self.world.anew()
+        self.log.clear()
+        self.state_on_denial = True
+        self.unreachable = False

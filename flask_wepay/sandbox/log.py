@@ -58,6 +58,12 @@ class Exchange:
         """Give the query's arguments."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
+    def lacks(self, wanted: Mapping[str, object]) -> list[str]:
+        """Name the arguments that are not these."""
+        given = self.json if self.body else self.arguments
+        given = given if isinstance(given, dict) else {}
+        return [name for name in wanted if name not in given or given[name] != wanted[name]]
+
 
 def _decode(body: bytes) -> Any:
     try:

@@ -20,7 +20,10 @@ Environment = Literal["stage", "production"]
 
 @dataclass
 class Application:
-    """An application on WePay's dashboard."""
+    """An application on WePay's dashboard.
+
+    .. versionadded:: 1.0
+    """
 
     client_id: int
     client_secret: str

@@ -13,7 +13,6 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from .ipns import IPN
 from .levers import Levers
 from .running import current_sandbox
 
@@ -86,10 +85,6 @@ def _newest_first(things: Iterable[Thing]) -> list[Thing]:
     return list(things)[::-1]
 
 
-def _ipn(sandbox: Levers, form: Form) -> IPN:
-    return sandbox.world.ipns.get(int(form["id"]))
-
-
 #: What each button does, and the section of the page that it belongs to.
 BUTTONS: dict[str, tuple[str, Callable[[Levers, Form], Any]]] = {
     "revoke": ("users", lambda sandbox, form: sandbox.revoke(int(form["id"]))),
@@ -100,9 +95,9 @@ BUTTONS: dict[str, tuple[str, Callable[[Levers, Form], Any]]] = {
         "checkouts",
         lambda sandbox, form: sandbox.pay(int(form["id"]), state=form["state"]),
     ),
-    "deliver": ("ipns", lambda sandbox, form: sandbox.world.ipns.deliver(_ipn(sandbox, form))),
-    "fail": ("ipns", lambda sandbox, form: sandbox.world.ipns.fail(_ipn(sandbox, form))),
-    "replay": ("ipns", lambda sandbox, form: sandbox.world.ipns.replay(_ipn(sandbox, form))),
+    "deliver": ("ipns", lambda sandbox, form: sandbox.deliver_ipn(int(form["id"]))),
+    "fail": ("ipns", lambda sandbox, form: sandbox.fail_ipn(int(form["id"]))),
+    "replay": ("ipns", lambda sandbox, form: sandbox.replay_ipn(int(form["id"]))),
     "move-clock": ("ipns", lambda sandbox, form: sandbox.move_clock(float(form["seconds"]))),
-    "clear-log": ("log", lambda sandbox, form: sandbox.log.clear()),
+    "clear-log": ("log", lambda sandbox, form: sandbox.clear_log()),
 }

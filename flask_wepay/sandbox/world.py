@@ -33,8 +33,12 @@ THROTTLE_CALLS, THROTTLE_SECONDS = 30, 10
 PREFIXES: dict[Environment, str] = {"stage": "STAGE_", "production": "PRODUCTION_"}
 
 
+#: The last second that a date can be written of.
+END_OF_TIME = 253_402_300_799
+
+
 class Clock:
-    """Tell the time in seconds since 1970, moved by as much as one likes.
+    """Tell the time in seconds since 1970, moved and stopped as one likes.
 
     .. versionadded:: 1.0
     """
@@ -42,14 +46,35 @@ class Clock:
     def __init__(self, base: Callable[[], float] = time.time) -> None:
         self._base = base
         self._moved = 0.0
+        self._stands_at: float | None = None
 
     def __call__(self) -> float:
         """Give the time as the world sees it."""
-        return self._base() + self._moved
+        stands_at = self._stands_at
+        return self._base() + self._moved if stands_at is None else stands_at
+
+    @property
+    def frozen(self) -> bool:
+        """Tell whether it stands still."""
+        return self._stands_at is not None
 
     def move(self, seconds: float) -> None:
         """Move the world's time forward, or back with a negative number."""
-        self._moved += seconds
+        self.set(self() + seconds, frozen=self.frozen)
+
+    def set(self, at: float, *, frozen: bool = False) -> None:
+        """Let it be this time now, and go on from there or stand still.
+
+        :raises ValueError: if there is no such date, before 1970 or after 9999.
+        """
+        if not 0 <= at <= END_OF_TIME:
+            raise ValueError(f"The time must be between 1970 and 9999, not {at!r} seconds.")
+        self._moved = at - self._base()
+        self._stands_at = at if frozen else None
+
+    def reset(self) -> None:
+        """Let it be as late as it is."""
+        self._moved, self._stands_at = 0.0, None
 
 
 class World:
@@ -89,10 +114,17 @@ class World:
         self._ids = count(100001)
         self.ledger = Ledger(self.clock, self.lock, self.ipns, self._ids)
         self._calls: dict[int, deque[float]] = {}
+        self._ready_made = ready_made
         if ready_made:
             self.add_application(CLIENT_ID, CLIENT_SECRET)
             self.add_user("bill@example.com", "Bill Baker")
             self.add_user("mary@example.com", "Mary Miller")
+
+    def anew(self) -> World:
+        """Make the world that this one was at first, with the same clock, set right again."""
+        if isinstance(self.clock, Clock):
+            self.clock.reset()
+        return World(self.clock, environment=self.environment, ready_made=self._ready_made)
 
     # Applications
 

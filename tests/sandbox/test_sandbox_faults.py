@@ -608,18 +608,42 @@ def test_a_clock_of_ones_own() -> None:
 
 
 def test_reset(sandbox: Sandbox, clock: Clock) -> None:
-    """A reset brings the ready-made world back, and keeps the time."""
+    """A reset begins everything anew: the world, the switches, the faults, the log, the time."""
+    at_first = clock()
     sandbox.issue_token()
-    sandbox.delete_user(BILL)
+    sandbox.delete_user(BILL, shows_state=True)
     sandbox.hold("user")
     sandbox.authorize(authorize_url(sandbox))
+    sandbox.answer_next("*", error_code=1008, times=None)
+    sandbox.set_clock(5, frozen=True)
+    sandbox.state_on_denial, sandbox.unreachable = False, True
+    sandbox.world.throttled = sandbox.world.ipn_on_replacement = True
+    sandbox.world.expires_in = 60
 
     sandbox.reset()
 
-    assert sandbox.world.users[BILL].state == "registered"
+    fresh = World()
+    assert sandbox.world.users == fresh.users
     assert not sandbox.world.tokens
     assert not sandbox.log
+    assert sandbox.faults.take("user").answer is None
     assert sandbox.clock is clock
+    assert (clock(), clock.frozen) == (at_first, False)
+    assert (sandbox.state_on_denial, sandbox.unreachable) == (True, False)
+    switches = ("throttled", "ipn_on_replacement", "expires_in", "shows_deleted_users")
+    assert [getattr(sandbox.world, name) for name in switches] == [False, False, None, False]
+
+
+def test_reset_of_another_world() -> None:
+    """A reset makes a world as it was made, not the ready-made one."""
+    production = Sandbox(World(lambda: 1.0, environment="production", ready_made=False))
+    production.make_user("bill@example.com")
+
+    production.reset()
+
+    assert production.world.environment == "production"
+    assert not production.world.users
+    assert production.world.clock() == 1.0
 
 
 def test_empty_world() -> None:
