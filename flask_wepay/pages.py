@@ -7,10 +7,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from flask import current_app, make_response, render_template, request, url_for
+from flask import current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from jinja2 import Environment, FileSystemLoader
-from werkzeug.routing import BuildError
 
 from .api.windows import Budget
 from .errors import (
@@ -26,10 +25,11 @@ from .errors import (
     TokenUnreadable,
     WePayError,
 )
-from .state import State, current_owner, current_state
+from .links import home, link
+from .state import current_owner, current_state
 from .texts import Text, text_of
 
-__all__ = ["NEXT", "login_redirect", "render", "show_error"]
+__all__ = ["NEXT", "render", "show_error"]
 
 #: Where a request's environ has the `next` that its error page leads to; g may outlive requests.
 NEXT = "flask_wepay.next"
@@ -62,9 +62,9 @@ def show_error(error: WePayError) -> ResponseReturnValue:
         text_of(error, at_login=at_login),
         seconds=_seconds(error),
         error=error,
-        retry_url=url_for("wepay.login", next=next_path),
-        reconnect_url=url_for("wepay.login", next=next_path, force=1),
-        next_url=next_path or _home(),
+        retry_url=link("wepay.login", next=next_path),
+        reconnect_url=link("wepay.login", next=next_path, force=1),
+        next_url=next_path or home(current_state()),
         at_login=at_login,
     )
     response = make_response(page, status)
@@ -90,7 +90,7 @@ def render(template: str, text: Text, *, seconds: int = 0, **variables: Any) -> 
         "text": text.text.replace("%(seconds)d", str(seconds)),
         "actions": [{"url": ways[way], "label": label} for way, label in text.ways],
         "lang": "en",
-        "style_url": url_for("wepay.static", filename="pages.css"),
+        "style_url": link("wepay.static", filename="pages.css"),
     }
     try:
         return render_template(template, **variables)
@@ -98,28 +98,6 @@ def render(template: str, text: Text, *, seconds: int = 0, **variables: Any) -> 
         if _may_log():
             _logger.exception("The template %r failed, so a plain page stands in for it.", template)
         return _PLAIN.get_template(template).render(variables)
-
-
-def login_redirect(state: State) -> str:
-    """Return where a login without `next` leads.
-
-    :raises ConfigurationError: if WEPAY_LOGIN_REDIRECT is no endpoint.
-    """
-    target = state.settings.login_redirect
-    try:
-        return target if target.startswith("/") else url_for(target)
-    except BuildError:
-        raise ConfigurationError(
-            f"'WEPAY_LOGIN_REDIRECT' is {target!r}, and there is no such endpoint without"
-            ' arguments: give one that is, or a path such as "/dashboard".'
-        ) from None
-
-
-def _home() -> str:
-    try:
-        return login_redirect(current_state())
-    except ConfigurationError:
-        return "/"
 
 
 def _seconds(error: WePayError) -> int:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, abort, current_app, redirect, request, url_for
+from flask import Blueprint, abort, current_app, redirect, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from . import ipns, pages
 from .errors import AuthorizationError, NotAuthorized, WePayError
+from .links import link, login_redirect, own_paths
 from .oauth import flow
 from .oauth.logins import SAFE, local_path
-from .pages import login_redirect
 from .state import State, current_owner, current_state
 from .texts import FINISHING, UNCONFIRMED
 from .tokens import Secret
@@ -51,7 +51,7 @@ def login() -> ResponseReturnValue:
     if owner is None:
         return unauthorized()
     default = login_redirect(state)
-    next_path = local_path(request.args.get("next"), _own_paths())
+    next_path = local_path(request.args.get("next"), own_paths())
     request.environ[pages.NEXT] = next_path
     if request.args.get("force") != "1" and flow.connection_works(state, owner):
         return redirect(next_path or default)
@@ -63,7 +63,9 @@ def callback() -> ResponseReturnValue:
     """Take a browser back from WePay, and connect its owner."""
     state = _enter()
     owner, login_state = current_owner(state), _secret("state")
-    request.environ[pages.NEXT] = next_path = flow.next_of(state, owner, login_state)
+    began = flow.next_of(state, owner, login_state)
+    # Checked again: a session is believed no more than the request that it came with.
+    request.environ[pages.NEXT] = next_path = local_path(began, own_paths())
     error = request.args.get("error")
     if error is not None:
         description = request.args.get("error_description")
@@ -136,7 +138,7 @@ def to_login(state: State, owner: str | None) -> ResponseReturnValue:
     here = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
     if request.query_string:
         here += "?" + quote(request.query_string, safe=SAFE)
-    return redirect(url_for("wepay.login", next=here))
+    return redirect(link("wepay.login", next=here))
 
 
 def unauthorized() -> ResponseReturnValue:
@@ -188,8 +190,3 @@ def _ipn_body() -> Mapping[str, object]:
     except (HTTPException, ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _own_paths() -> Iterator[str]:
-    for name in ("login", "callback", "ipn"):
-        yield url_for(f"wepay.{name}")
