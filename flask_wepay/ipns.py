@@ -20,7 +20,7 @@ from .addresses import LONGEST_URI, check_callback_uri, is_local
 from .api.answers import end_of_token
 from .api.calls import Call, Deadline
 from .api.candidates import signal_end
-from .api.throttle import LOOKUPS
+from .api.throttle import IPNS
 from .errors import (
     APIError,
     ConfigurationError,
@@ -184,7 +184,7 @@ def _look(state: State, authorization: Authorization, deadline: Deadline) -> boo
 
 def _ask(state: State, authorization: Authorization, token: Token, deadline: Deadline) -> Any:
     outcome = state.caller.send(
-        Call.of("user", {}, {}), token, deadline, share=LOOKUPS, owner=authorization.owner
+        Call.of("user", {}, {}), token, deadline, share=IPNS, owner=authorization.owner
     )
     if isinstance(outcome, ServerError | Throttled):
         raise outcome

@@ -323,22 +323,22 @@ def test_disconnected_during_the_exchange(
 
 def test_over_the_budget(make_app: MakeApp, wepay_sandbox: Sandbox) -> None:
     """Beyond a third of the budget a callback waits: no row, the state kept, a reload finishes."""
-    app = make_app(WEPAY_THROTTLE="3 per 10 seconds")
+    app = make_app(WEPAY_THROTTLE="6 per 10 seconds")
     db, model = app.extensions["test"]["db"], app.extensions["test"]["model"]
-    for owner in ("alice", "bob"):
+    for owner in ("alice", "bob", "carol"):
         client = app.test_client()
         client.get(f"/as/{owner}")
         back = come_back(client, wepay_sandbox)
         answer = client.get(back)
 
     with app.app_context():
-        assert db.session.query(model).count() == 1
+        assert db.session.query(model).count() == 2
     assert answer.status_code == 503
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
     assert '<a href="">Try again' in answer.text
     with time_machine.travel(timedelta(seconds=int(answer.headers["Retry-After"]))):
         assert client.get(back).location == "/there"
-    assert wepay_sandbox.count("oauth2/token") == 2
+    assert wepay_sandbox.count("oauth2/token") == 3
 
 
 def test_waiting_spends_no_budget(

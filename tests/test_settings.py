@@ -506,7 +506,7 @@ RIGHT: list[tuple[dict[str, Any], str, Any]] = [
     ({**STAGE, "WEPAY_THROTTLE": None}, "throttle", None),
     *(
         ({**STAGE, "WEPAY_THROTTLE": limit}, "throttle", limit)
-        for limit in ("5/second", "5 per minute", "100/2 hours")
+        for limit in ("6/second", "6 per minute", "100/2 hours")
     ),
     (STAGE, "access_token", None),
     ({"WEPAY_ACCESS_TOKEN": "STAGE_ab"}, "access_token.value", "STAGE_ab"),

@@ -63,7 +63,7 @@ class Caller:
             call.name,
             lambda: self._post(call, token, deadline, self._secrets([token] if token else [])),
             deadline,
-            lambda: self._throttle.acquire(call.name, share),
+            lambda: self._throttle.acquire(call.name, share, owner),
             owner,
         )
         if isinstance(outcome, OutcomeUnknown):
@@ -93,12 +93,12 @@ class Caller:
             raise outcome
         return outcome  # type: ignore[no-any-return]
 
-    def admit_exchange(self) -> None:
-        """Take an exchange out of its share of the budget, before its row is born.
+    def admit_exchange(self, owner: str) -> None:
+        """Take an exchange of an owner's out of its share of the budget, before its row is born.
 
         :raises Throttled: if there is none left.
         """
-        self._throttle.acquire("oauth2/token", EXCHANGES)
+        self._throttle.acquire("oauth2/token", EXCHANGES, owner)
 
     def exchange(
         self, code: Secret, redirect_uri: str, callback_uri: str | None, deadline: Deadline

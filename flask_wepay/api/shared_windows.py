@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 from limits import RateLimitItemPerSecond
@@ -33,23 +34,32 @@ class SharedWindows:
         :raises StorageError: if the storage does not answer.
         """
         for budget in budgets:
-            seconds = self._take(budget)
-            if seconds:
-                return Full(budget, seconds)
+            for amount, *key in _limits(budget):
+                seconds = self._take(RateLimitItemPerSecond(amount, budget.seconds), key)
+                if seconds:
+                    return Full(budget, amount, seconds)
         return None
 
-    def _take(self, budget: Budget) -> float:
-        item = RateLimitItemPerSecond(budget.amount, budget.seconds)
-        key = self._application, budget.name
+    def _take(self, item: RateLimitItemPerSecond, key: Sequence[str]) -> float:
+        key = self._application, *key
         if self._limiter.hit(item, *key):
             return 0.0
         reset_time, _ = self._limiter.get_window_stats(item, *key)
         seconds = reset_time - time.time()
-        if seconds <= budget.seconds + 1:
+        if seconds <= item.multiples + 1:
             return max(0.01, seconds)
         # Our clock was set back: by it what was noted before lies in the future.
         self._limiter.clear(item, *key)
-        return 0.0 if self._limiter.hit(item, *key) else float(budget.seconds)
+        return 0.0 if self._limiter.hit(item, *key) else float(item.multiples)
+
+
+def _limits(budget: Budget) -> Iterator[tuple[Any, ...]]:
+    """Give each limit of a budget and its key, an owner's first."""
+    if budget.owner is not None:
+        # An owner may be an e-mail address, which is nobody's business in a shared storage.
+        owner = sha256(budget.owner.encode(errors="surrogatepass")).hexdigest()[:32]
+        yield budget.amount_per_owner, budget.name, owner
+    yield budget.amount, budget.name
 
 
 def storage_of(uri: Secret) -> Any:

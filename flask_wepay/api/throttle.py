@@ -15,14 +15,19 @@ from ..errors import ConfigurationError, Throttled
 from ..tokens import Secret
 from .windows import Budget, Full, MovingWindows
 
-__all__ = ["COMMANDS", "EXCHANGES", "LOOKUPS", "Throttle", "shared_storage"]
+__all__ = ["COMMANDS", "EXCHANGES", "IPNS", "LOOKUPS", "Throttle", "shared_storage"]
 
 #: What strangers can cause, and what asks about everybody, draws on a share of the budget:
-#: one part in so many. All three together leave something to payments.
+#: one part in so many. All of them together leave something to payments.
 EXCHANGES = "exchanges"
-LOOKUPS = "look-ups"
+LOOKUPS = "look-ups of logins"
+IPNS = "look-ups of IPNs"
 COMMANDS = "commands"
-_SHARES = {EXCHANGES: 3, LOOKUPS: 5, COMMANDS: 3}
+_SHARES = {EXCHANGES: 3, LOOKUPS: 5, IPNS: 5, COMMANDS: 5}
+#: A single owner has one part in so many of a share: three tries of a look-up, by default.
+_OWNERS = 2
+#: The least budget that leaves two owners an exchange each, and something to payments.
+_LEAST = 6
 #: Seconds between two warnings, and between two tries of a storage that is away.
 WARN_EVERY = 60.0
 TRY_EVERY = 5.0
@@ -48,8 +53,10 @@ class Throttle:
         self._away_until = 0.0
         self._warned_at = -WARN_EVERY
 
-    def acquire(self, call: str, share: str | None = None) -> None:
+    def acquire(self, call: str, share: str | None = None, owner: str | None = None) -> None:
         """Take one call out of the budget, and out of a share of it where one is named.
+
+        Of a share one owner has a part at most, so that others have theirs.
 
         With the storage away calls go on, and a warning is logged once a minute.
 
@@ -59,8 +66,11 @@ class Throttle:
             return
         budgets = [self._total]
         if share is not None:
-            amount = max(1, self._total.amount // _SHARES[share])
-            budgets.insert(0, self._total._replace(name=share, amount=amount))
+            amount = self._total.amount // _SHARES[share]
+            part = self._total._replace(
+                name=share, amount=amount, owner=owner, amount_per_owner=max(1, amount // _OWNERS)
+            )
+            budgets.insert(0, part)
         try:
             full = self._windows.take(budgets)
         except self._storage_error:
@@ -81,7 +91,7 @@ class Throttle:
     def _throttled(self, call: str, full: Full) -> Throttled:
         budget = full.budget
         return Throttled(
-            f"{call!r} was not sent: our own budget of {budget.amount} per {budget.window} for"
+            f"{call!r} was not sent: our own budget of {full.amount} per {budget.window} for"
             f" {budget.name} is used up. Try again after"
             " 'retry_after' seconds, or let the call wait with wait=seconds.",
             call=call,
@@ -113,5 +123,12 @@ def _parse(limit: str) -> Budget:
     if not budget.amount or not budget.seconds:
         raise ConfigurationError.of(
             "WEPAY_THROTTLE", f"is {limit!r}", 'write it as "30 per 10 seconds", or None for off'
+        )
+    if budget.amount < _LEAST:
+        raise ConfigurationError.of(
+            "WEPAY_THROTTLE",
+            f"is {limit!r}, and fewer than {_LEAST} calls can't be divided between logins, IPNs"
+            " and payments",
+            'give a longer window, such as "10 per 10 seconds" for "1 per second"',
         )
     return budget

@@ -107,7 +107,7 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
     if next_of(state, owner, login_state) is None:
         raise StateMismatch("This is not a login that this browser began within the last hour.")
     # Over the budget the state is kept, so that a reload finishes the login.
-    state.caller.admit_exchange()
+    state.caller.admit_exchange(owner)
     place = state.store.release()
     try:
         pending = state.store.begin(owner, login_state, place)

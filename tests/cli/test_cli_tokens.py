@@ -199,7 +199,7 @@ def test_verify_waits_its_turn(
     run: Run, make_app: Any, connect: Any, wepay_sandbox: Sandbox
 ) -> None:
     """Over the budget it waits for its turn instead of giving up."""
-    app = make_app(WEPAY_THROTTLE="1 per 1 second")
+    app = make_app(WEPAY_THROTTLE="6 per 1 second")
     for i in range(51):
         connect(f"owner{i}", app=app)
 
@@ -213,8 +213,10 @@ def test_verify_waits_its_turn(
 def test_commands_leave_most_of_the_budget(
     run: Run, make_app: Any, connect: Any, wepay_sandbox: Sandbox, command: list[str]
 ) -> None:
-    """However many there are to ask about, payments keep two thirds of the budget."""
-    app = make_app(WEPAY_THROTTLE="6 per 10 minutes", WEPAY_CALLBACK_URI="https://hooks.example/in")
+    """However many there are to ask about, payments keep four fifths of the budget."""
+    app = make_app(
+        WEPAY_THROTTLE="10 per 10 minutes", WEPAY_CALLBACK_URI="https://hooks.example/in"
+    )
     for i in range(101):
         connect(f"owner{i}", app=app)
 
@@ -225,7 +227,7 @@ def test_commands_leave_most_of_the_budget(
     assert wepay_sandbox.count("batch/create") == 2
     with app.app_context():
         client = app.extensions["test"]["wepay"].client_for("owner0")
-        assert [client.call("account/find") for _ in range(4)] == [[]] * 4
+        assert [client.call("account/find") for _ in range(8)] == [[]] * 8
 
 
 def test_large_table(app: Flask, db: Any, model: Any) -> None:
