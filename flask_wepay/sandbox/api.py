@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .answers import Refused
-from .arguments import Argument, array, check_arguments, mapping, text
-from .calls import CALLS, Call, Context
+from .arguments import Argument, array, mapping, read_arguments, text
+from .bodies import read_body
+from .calls import CALLS, OTHER_CALLS, Call, Context
 from .calls.registry import CREDENTIALS
+from .log import call_name
 from .objects import Application
+from .strictness import Strictness
 from .world import World
 
 #: The versions that are known, and the first that an application made today may use.
@@ -19,11 +22,20 @@ from .world import World
 API_VERSIONS = (
     "2011-01-15",
     "2014-01-08",
+    "2015-08-15",
+    "2015-09-09",
     "2015-11-18",
+    "2016-03-30",
     "2016-05-18",
     "2016-06-22",
+    "2016-07-13",
     "2016-08-10",
+    "2016-12-07",
+    "2017-02-01",
+    "2017-05-31",
+    "2018-03-21",
     "2018-08-29",
+    "2018-10-03",
     "2019-04-03",
 )
 OLDEST_AVAILABLE = "2014-01-08"
@@ -31,6 +43,8 @@ OLDEST_AVAILABLE = "2014-01-08"
 #: The most calls of one batch.
 MAX_BATCH = 50
 
+#: The arguments of /batch/create beside the credentials, and those of its members.
+BATCH = (Argument("calls", array, required=True),)
 _BATCH_MEMBER = (
     Argument("call", text(255), required=True),
     Argument("authorization", text(255)),
@@ -51,19 +65,42 @@ class APIRequest:
     #: The sandbox's own address, without a slash at the end.
     base_url: str
 
+    @property
+    def api_version(self) -> str | None:
+        """Give the version that is asked for; an empty header asks for none."""
+        return self.headers.get("api-version") or None
 
-def answer(world: World, request: APIRequest) -> tuple[int, object]:
-    """Do what is asked and give the HTTP status and the JSON answer."""
+
+@dataclass(frozen=True)
+class APIAnswer:
+    """What a request comes to."""
+
+    status: int
+    #: What becomes the JSON of the answer.
+    body: object
+    #: What the log says of the request.
+    notes: list[str]
+
+
+def answer(world: World, request: APIRequest) -> APIAnswer:
+    """Do what is asked."""
+    strictness = Strictness(world.strict)
     try:
-        return 200, _run(world, request)
+        return APIAnswer(200, _run(world, request, strictness), strictness.objections)
     except Refused as refusal:
         application = _application_of(world, request)
-        return refusal.status, refusal.body(_api_version(request, application))
+        notes = [f"{refusal.error_code}: {refusal.description}", *strictness.objections]
+        if refusal.error_code == 1001 and call_name(request.call) in OTHER_CALLS:
+            notes.append("WePay has this call, the sandbox does not")
+        body = refusal.body(_version_of(request, application))
+        return APIAnswer(refusal.status, body, notes)
 
 
-def _api_version(request: APIRequest, application: Application | None) -> str:
-    own = application.api_version if application else API_VERSIONS[-1]
-    return request.headers.get("api-version", own)
+def _version_of(request: APIRequest, application: Application | None) -> str:
+    asked = request.api_version
+    if asked in API_VERSIONS:
+        return str(asked)
+    return application.api_version if application else API_VERSIONS[-1]
 
 
 def _application_of(world: World, request: APIRequest) -> Application | None:
@@ -72,85 +109,96 @@ def _application_of(world: World, request: APIRequest) -> Application | None:
     if token is not None:
         return world.applications.get(token.client_id)
     try:
-        client_id = _arguments(request).get("client_id")
-    except Refused:
+        client_id = str(read_body(request.headers, request.body, Strictness(False))["client_id"])
+    except (KeyError, Refused):
         return None
     # JSON may have put anything there, a list too.
-    return world.applications.get(client_id) if isinstance(client_id, int) else None
+    found = re.fullmatch("[0-9]{1,19}", client_id)
+    return world.applications.get(int(client_id)) if found else None
 
 
-def _run(world: World, request: APIRequest) -> object:
+def _run(world: World, request: APIRequest, strictness: Strictness) -> object:
     if not request.headers.get("user-agent", "").strip():
         raise Refused(1002, "a User-Agent header is required")
     if request.method != "POST":
-        raise Refused(1003, "API calls are made with POST", status=405)
-    if request.call != "batch/create" and request.call not in CALLS:
+        problem = "API calls are made with POST"
+        if request.method != "GET":
+            raise Refused(1003, problem, status=405)
+        strictness.object_to(problem, status=405)
+    name = call_name(request.call)
+    if name != "batch/create" and name not in CALLS:
         raise Refused(1001)
+    if name != request.call:
+        strictness.object_to(f"the call is {name}, not {request.call}", 1001, status=501)
     if request.query:
         raise Refused(1003, "parameters go in the JSON body, never in the URI")
-    arguments = _arguments(request)
-    if request.call == "batch/create":
-        return _batch(world, request, arguments)
-    return _call(world, request, CALLS[request.call], arguments)
+    if "api-version" in request.headers and not request.api_version:
+        strictness.object_to("the Api-Version header is empty", 1015)
+    # A GET has nothing to say: its body, if any, is not looked at.
+    arguments: dict[str, Any] = {}
+    if request.method == "POST":
+        arguments = read_body(request.headers, request.body, strictness)
+    if name == "batch/create":
+        return _batch(world, request, arguments, strictness)
+    return _call(world, request, CALLS[name], arguments, strictness)
 
 
-def _arguments(request: APIRequest) -> dict[str, Any]:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise Refused(1005, "the Content-Type must be application/json")
-    if not request.body:
-        # WePay's own SDKs send nothing at all where a call takes no arguments.
-        return {}
-    try:
-        arguments = json.loads(request.body.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Refused(1005) from error
-    if not isinstance(arguments, dict):
-        raise Refused(1005)
-    return arguments
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _call(world: World, request: APIRequest, called: Call, arguments: dict[str, Any]) -> object:
-    if called.permission is None:
-        return called.run(_as_application(world, request, arguments), arguments)
-    context = _as_user(world, request, _bearer(request.headers))
+def _call(
+    world: World,
+    request: APIRequest,
+    called: Call,
+    arguments: dict[str, Any],
+    strictness: Strictness,
+) -> object:
+    if not called.permission or (called.credentials and "authorization" not in request.headers):
+        context = _as_application(world, request, arguments, called.credentials, strictness)
+    else:
+        context = _as_user(world, request, _bearer(request.headers, strictness), strictness)
     world.count_call(context.application.client_id)
-    _check_permission(context, called)
+    _check_version(context, request)
+    if context.authorized:
+        _check_permission(context, called)
     return called.run(context, arguments)
 
 
-def _as_application(world: World, request: APIRequest, arguments: dict[str, Any]) -> Context:
-    # Only the credentials: the call itself checks the rest.
-    credentials = {name: arguments.get(name) for name in ("client_id", "client_secret")}
-    check_arguments(credentials, CREDENTIALS)
-    application = world.application(arguments["client_id"], arguments["client_secret"])
-    world.count_call(application.client_id)
-    context = Context(world, application, request.base_url)
-    _check_version(context, request)
-    return context
+def _as_application(
+    world: World,
+    request: APIRequest,
+    arguments: Mapping[str, Any],
+    wanted: tuple[Argument, ...],
+    strictness: Strictness,
+) -> Context:
+    # Only the credentials: the call itself checks the rest, and objects to what it sees.
+    quietly = Strictness(strictness.strict)
+    sent = {argument.name: arguments.get(argument.name) for argument in wanted}
+    credentials = read_arguments(sent, wanted, quietly)
+    application = world.application(credentials["client_id"], credentials.get("client_secret"))
+    version = _version_of(request, application)
+    return Context(world, application, request.base_url, version, strictness)
 
 
-def _as_user(world: World, request: APIRequest, access_token: str) -> Context:
+def _as_user(
+    world: World, request: APIRequest, access_token: str, strictness: Strictness
+) -> Context:
     token = world.authenticate(access_token)
     application = world.application(token.client_id)
-    context = Context(world, application, request.base_url, token)
-    _check_version(context, request)
-    return context
+    version = _version_of(request, application)
+    return Context(world, application, request.base_url, version, strictness, token)
 
 
-def _bearer(headers: Mapping[str, str]) -> str:
+def _bearer(headers: Mapping[str, str], strictness: Strictness) -> str:
     scheme, _, access_token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not access_token or access_token != access_token.strip():
+    if scheme.lower() == "bearer:":
+        strictness.object_to("the scheme is Bearer, without a colon", 1002, status=401)
+    elif scheme.lower() != "bearer":
+        raise Refused(1002)
+    if not access_token or access_token != access_token.strip():
         raise Refused(1002)
     return access_token
 
 
 def _check_version(context: Context, request: APIRequest) -> None:
-    version = request.headers.get("api-version")
+    version = request.api_version
     if version is None:
         return
     if version not in API_VERSIONS:
@@ -169,10 +217,13 @@ def _check_permission(context: Context, called: Call) -> None:
         raise Refused(1010, f"this access_token lacks the permission {called.permission}")
 
 
-def _batch(world: World, request: APIRequest, arguments: dict[str, Any]) -> object:
-    context = _as_application(world, request, arguments)
-    check_arguments(arguments, (*CREDENTIALS, Argument("calls", array, required=True)))
-    calls = arguments["calls"]
+def _batch(
+    world: World, request: APIRequest, arguments: dict[str, Any], strictness: Strictness
+) -> object:
+    context = _as_application(world, request, arguments, CREDENTIALS, strictness)
+    world.count_call(context.application.client_id)
+    _check_version(context, request)
+    calls = read_arguments(arguments, (*CREDENTIALS, *BATCH), strictness)["calls"]
     if not 0 < len(calls) <= MAX_BATCH:
         raise Refused(1003, f"calls parameter must have 1 to {MAX_BATCH} calls")
     return {"calls": [_member(context, request, member) for member in calls]}
@@ -181,31 +232,31 @@ def _batch(world: World, request: APIRequest, arguments: dict[str, Any]) -> obje
 def _member(context: Context, request: APIRequest, member: Any) -> object:
     if not isinstance(member, dict):
         raise Refused(1003, "calls parameter must be an array of objects")
-    check_arguments(member, _BATCH_MEMBER)
+    given = read_arguments(member, _BATCH_MEMBER, context.strictness)
     try:
-        response = _run_member(context, request, member)
+        response = _run_member(context, request, given)
     except Refused as refusal:
-        response = refusal.body(_api_version(request, context.application))
-    shown = {"call": member["call"], "response": response}
-    if member.get("reference_id") is not None:
-        shown["reference_id"] = member["reference_id"]
+        response = refusal.body(context.api_version)
+    shown = {"call": given["call"], "response": response}
+    if "reference_id" in given:
+        shown["reference_id"] = given["reference_id"]
     return shown
 
 
 def _run_member(context: Context, request: APIRequest, member: dict[str, Any]) -> object:
-    called = CALLS.get(member["call"].strip("/"))
+    called = CALLS.get(call_name(member["call"]))
     if called is None:
         raise Refused(1001)
-    parameters = member.get("parameters") or {}
-    if called.permission is None:
-        credentials = {name: parameters.get(name) for name in ("client_id", "client_secret")}
-        check_arguments(credentials, CREDENTIALS)
-        context.world.application(parameters["client_id"], parameters["client_secret"])
-        return called.run(context, parameters)
-    if not member.get("authorization"):
+    parameters = member.get("parameters", {})
+    world, strictness = context.world, context.strictness
+    if not called.permission or (called.credentials and "authorization" not in member):
+        acting = _as_application(world, request, parameters, called.credentials, strictness)
+    elif "authorization" not in member:
         raise Refused(1002)
-    acting = _as_user(context.world, request, member["authorization"])
+    else:
+        acting = _as_user(world, request, member["authorization"], strictness)
     if acting.application is not context.application:
         raise Refused(1010, "this access_token is another application's")
-    _check_permission(acting, called)
+    if acting.authorized:
+        _check_permission(acting, called)
     return called.run(acting, parameters)

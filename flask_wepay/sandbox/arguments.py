@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,10 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .answers import Refused
-from .objects import Application, Environment
-
-#: Says what is wrong with a value, or gives None.
-Check = Callable[[Any], str | None]
+from .objects import Application
+from .strictness import Strictness
 
 #: The longest address, in characters. https://developer.wepay.com/api/api-calls/oauth2
 MAX_URI = 2083
@@ -20,103 +19,201 @@ MAX_URI = 2083
 #: More than anybody pays; and infinity and NaN are no amounts at all.
 MAX_AMOUNT = 10**12
 
+_CENT = Decimal("0.01")
+
+
+class WrongType(ValueError):
+    """A value is of another JSON type than its argument."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of arguments.
+
+    ``read`` gives the value as the call is to have it, or raises :exc:`ValueError` with
+    what is wrong, or :exc:`WrongType` with the type that was expected.
+    """
+
+    name: str
+    read: Callable[[Any, Strictness], Any]
+
 
 @dataclass(frozen=True)
 class Argument:
     """One documented argument of a call."""
 
     name: str
-    check: Check
+    kind: Kind
     required: bool = False
 
 
-def check_arguments(arguments: Mapping[str, Any], documented: Iterable[Argument]) -> None:
-    """Refuse undocumented arguments (1003), missing ones (1004) and bad values (1003)."""
+def read_arguments(
+    arguments: Mapping[str, Any], documented: Iterable[Argument], strictness: Strictness
+) -> dict[str, Any]:
+    """Give the arguments as their types; null and what is passed over is left out.
+
+    Undocumented arguments and bad values are 1003, missing arguments 1004.
+    """
     documented = list(documented)
     for name in arguments.keys() - {argument.name for argument in documented}:
-        raise Refused(1003, f"{name} is not a parameter of this call")
+        strictness.object_to(f"{name} is not a parameter of this call")
+    given = {}
     for argument in documented:
-        if arguments.get(argument.name) is None:
-            if argument.required:
-                raise Refused(1004, f"{argument.name} parameter is required")
-            continue
-        problem = argument.check(arguments[argument.name])
-        if problem:
-            raise Refused(1003, f"{argument.name} parameter {problem}")
+        value = arguments.get(argument.name)
+        if value == "" and strictness.passes_over(f"{argument.name} parameter is empty"):
+            value = None
+        if value is not None:
+            given[argument.name] = _read(argument, value, strictness)
+        elif argument.required:
+            raise Refused(1004, f"{argument.name} parameter is required")
+    return given
 
 
-def integer(value: Any) -> str | None:
-    """Want a JSON integer of 64 bits; digits in quotes are none."""
+def _read(argument: Argument, value: Any, strictness: Strictness) -> Any:
+    try:
+        return argument.kind.read(value, strictness)
+    except WrongType as wrong:
+        raise Refused(1003, f"Parameter '{argument.name}' expected {wrong}") from None
+    except ValueError as problem:
+        raise Refused(1003, f"{argument.name} parameter {problem}") from None
+
+
+def _read_integer(value: Any, strictness: Strictness) -> int:
+    quoted = isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value)
+    if quoted and strictness.passes_over(f"an integer in quotes: {value}"):
+        value = int(value)
     # JSON's true is no number, though Python's True is an int.
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        return "must be a 64-bit integer"
-    return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WrongType("integer")
+    if not 0 <= value < 2**63:
+        raise ValueError("must be an integer of 64 bits")
+    return value
 
 
-def decimal(value: Any) -> str | None:
-    """Want an amount of at most two decimal places, which may be nothing."""
+def _read_decimal(value: Any, strictness: Strictness) -> Decimal:
+    quoted = isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,20})?", value)
+    if quoted and strictness.passes_over(f"an amount in quotes: {value}"):
+        value = Decimal(value)
     if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
-        return "must be a number"
+        raise WrongType("decimal")
     amount = Decimal(str(value))
-    if not 0 <= amount < MAX_AMOUNT or amount != amount.quantize(Decimal("0.01")):
-        return "must be an amount of at most two decimal places"
-    return None
+    if not 0 <= amount < MAX_AMOUNT or amount != amount.quantize(_CENT):
+        raise ValueError("must be an amount of at most two decimal places")
+    return amount
 
 
-def positive(value: Any) -> str | None:
-    """Want an amount that is more than nothing."""
-    return decimal(value) or (None if value else "must be a positive amount")
+def _read_positive(value: Any, strictness: Strictness) -> Decimal:
+    amount = _read_decimal(value, strictness)
+    if not amount:
+        raise ValueError("must be a positive amount")
+    return amount
 
 
-def boolean(value: Any) -> str | None:
-    """Want true or false."""
-    return None if isinstance(value, bool) else "must be true or false"
+#: What forms and old clients say for true and false.
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def mapping(value: Any) -> str | None:
-    """Want a JSON object."""
-    return None if isinstance(value, dict) else "must be an object"
+def _read_boolean(value: Any, strictness: Strictness) -> bool:
+    if isinstance(value, bool):
+        return value
+    truth = _TRUTHS.get(str(value).lower())
+    if truth is None or not strictness.passes_over(f"a boolean as {value!r}"):
+        raise WrongType("boolean")
+    return truth
 
 
-def texts(value: Any) -> str | None:
-    """Want a list of strings."""
+def _read_object(value: Any, strictness: Strictness) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise WrongType("object")
+    return value
+
+
+def _read_array(value: Any, strictness: Strictness) -> list[Any]:
+    if not isinstance(value, list):
+        raise WrongType("array")
+    return value
+
+
+def _read_texts(value: Any, strictness: Strictness) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return "must be an array of strings"
-    return None
+        raise WrongType("array of strings")
+    return value
 
 
-def array(value: Any) -> str | None:
-    """Want a list."""
-    return None if isinstance(value, list) else "must be an array"
+def _read_string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise WrongType("string")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("must be Unicode, without half a pair of surrogates")
+    return value
 
 
-def text(limit: int = 255) -> Check:
-    """Want a string of at most `limit` characters that is not empty."""
-
-    def check(value: Any) -> str | None:
-        if not isinstance(value, str):
-            return "must be a string"
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            return "must be Unicode, without half a pair of surrogates"
-        return None if 0 < len(value) <= limit else f"must have 1 to {limit} characters"
-
-    return check
-
-
-def choice(*values: str) -> Check:
-    """Want one of these strings."""
-
-    def check(value: Any) -> str | None:
-        return None if value in values else f"must be one of {', '.join(values)}"
-
-    return check
-
-
-def uri(value: Any) -> str | None:
-    """Want a full http or https address."""
-    problem = text(MAX_URI)(value)
+def _read_uri(value: Any, strictness: Strictness) -> str:
+    problem = uri_problem(_text(value, MAX_URI))
     if problem:
-        return problem
+        raise ValueError(problem)
+    return str(value)
+
+
+def _text(value: Any, limit: int) -> str:
+    text = _read_string(value)
+    if not 0 < len(text) <= limit:
+        raise ValueError(f"must have 1 to {limit} characters")
+    return text
+
+
+integer = Kind("integer", _read_integer)
+#: An amount of at most two decimal places, which may be nothing.
+decimal = Kind("decimal", _read_decimal)
+#: An amount that is more than nothing.
+positive = Kind("decimal", _read_positive)
+boolean = Kind("boolean", _read_boolean)
+#: A JSON object with any members.
+mapping = Kind("object", _read_object)
+array = Kind("array", _read_array)
+texts = Kind("array of strings", _read_texts)
+#: A full http or https address.
+uri = Kind("URI", _read_uri)
+#: Whatever WePay may take there; nothing is made of it.
+anything = Kind("anything", lambda value, strictness: value)
+
+
+def text(limit: int = 255) -> Kind:
+    """Want a string of at most `limit` characters that is not empty."""
+    return Kind(f"string ({limit})", lambda value, strictness: _text(value, limit))
+
+
+def choice(*values: str) -> Kind:
+    """Want one of these strings; older versions of the API had some in capitals."""
+
+    def read(value: Any, strictness: Strictness) -> str:
+        if value in values:
+            return str(value)
+        for known in values:
+            same = isinstance(value, str) and value.lower() == known.lower()
+            if same and strictness.passes_over(f"{value} for {known}"):
+                return known
+        raise ValueError(f"must be one of {', '.join(values)}")
+
+    return Kind(" | ".join(values), read)
+
+
+def structure(*members: Argument) -> Kind:
+    """Want an object with these members.
+
+    See https://developer.wepay.com/api/general/structures.
+    """
+
+    def read(value: Any, strictness: Strictness) -> dict[str, Any]:
+        return read_arguments(_read_object(value, strictness), members, strictness)
+
+    return Kind("object", read)
+
+
+def uri_problem(value: str) -> str | None:
+    """Say what keeps a text from being a full http or https address."""
+    if not 0 < len(value) <= MAX_URI:
+        return f"must have 1 to {MAX_URI} characters"
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -131,7 +228,7 @@ def uri(value: Any) -> str | None:
 
 def redirect_uri_problem(value: str, application: Application) -> str | None:
     """Say what is wrong with a redirect_uri for an application."""
-    problem = uri(value)
+    problem = uri_problem(value)
     if problem:
         return problem
     host = urlsplit(value).hostname or ""
@@ -140,11 +237,3 @@ def redirect_uri_problem(value: str, application: Application) -> str | None:
     if application.hosts is not None and host not in application.hosts:
         return "must be on the application's domain"
     return None
-
-
-def callback_uri_problem(value: str, environment: Environment) -> str | None:
-    """Say what is wrong with a callback_uri: production allows no ports."""
-    problem = uri(value)
-    if problem is None and environment == "production" and urlsplit(value).port is not None:
-        return "must have no port in production"
-    return problem

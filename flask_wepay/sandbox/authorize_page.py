@@ -58,7 +58,7 @@ def decide() -> tuple[str, int] | Response:
 def _asked() -> AuthorizeRequest:
     query = parse_qsl(request.query_string.decode(), keep_blank_values=True)
     asked = read_authorize_request(current_sandbox().world, query)
-    note_problems(*asked.problems)
+    note_problems(*asked.problems, *asked.objections)
     return asked
 
 

@@ -27,11 +27,14 @@ DEFAULT_PORT = 8010
     help="Host that requests may call it by, besides those of loopback. May be repeated.",
 )
 @click.option("--throttle", is_flag=True, help="Refuse more than 30 calls in 10 s.")
+@click.option("--strict", is_flag=True, help="Refuse what WePay takes and does not document.")
 @click.option("--production", is_flag=True, help="Give tokens that begin with PRODUCTION_.")
-def sandbox_command(port: int, names: tuple[str, ...], throttle: bool, production: bool) -> None:
+def sandbox_command(
+    port: int, names: tuple[str, ...], throttle: bool, strict: bool, production: bool
+) -> None:
     """Run a WePay of your own: no account, no network, no real money."""
     world = World(environment="production" if production else "stage")
-    world.throttled = throttle
+    world.throttled, world.strict = throttle, strict
     sandbox = LiveSandbox(world, port=port, delivers=True, names=names)
     try:
         sandbox.start()

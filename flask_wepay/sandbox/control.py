@@ -157,6 +157,7 @@ SWITCHES: dict[str, Any] = {
     "throttled": bool,
     "ipn_on_replacement": bool,
     "shows_deleted_users": bool,
+    "strict": bool,
 }
 
 ACTIONS: dict[str, Action] = {

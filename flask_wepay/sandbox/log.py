@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class Exchange:
     @property
     def call(self) -> str:
         """Name the call: "user", "oauth2/token", "oauth2/authorize"."""
-        return self.path.removeprefix("/v2/").rstrip("/")
+        return call_name(self.path.removeprefix("/v2/"))
 
     @property
     def json(self) -> Any:
@@ -63,6 +64,11 @@ class Exchange:
         given = self.json if self.body else self.arguments
         given = given if isinstance(given, dict) else {}
         return [name for name in wanted if name not in given or given[name] != wanted[name]]
+
+
+def call_name(path: str) -> str:
+    """Name the call that a path is for, however many slashes there are."""
+    return re.sub("/+", "/", path).strip("/")
 
 
 def _decode(body: bytes) -> Any:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.datastructures import EnvironHeaders
+from werkzeug.routing import BaseConverter
 
 from . import api, authorize_page, control, panel, user_pages
 from .levers import Levers
@@ -21,6 +22,9 @@ def make_app(sandbox: Levers) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["wepay_sandbox"] = sandbox
     app.after_request(_refuse_frames)
+    # Public code asks for /v2//user, and WePay answers.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["any_path"] = _Any
     app.template_filter("money")(show_money)
     for routes in (authorize_page.routes, user_pages.routes, panel.routes, control.routes):
         app.register_blueprint(routes)
@@ -40,10 +44,17 @@ def _refuse_frames(response: Response) -> Response:
     return response
 
 
-@api_routes.route("/v2/<path:call>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+class _Any(BaseConverter):
+    """What is left of a path, slashes at its ends too."""
+
+    regex = ".*?"
+    part_isolating = False
+
+
+@api_routes.route("/v2/<any_path:call>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def api_call(call: str) -> tuple[Response, int]:
     """Answer an API call."""
-    status, answer = api.answer(
+    answer = api.answer(
         current_sandbox().world,
         api.APIRequest(
             call=call,
@@ -54,6 +65,5 @@ def api_call(call: str) -> tuple[Response, int]:
             base_url=request.host_url.rstrip("/"),
         ),
     )
-    if status != 200 and isinstance(answer, dict):
-        note_problems(f"{answer['error_code']}: {answer['error_description']}")
-    return jsonify(answer), status
+    note_problems(*answer.notes)
+    return jsonify(answer.body), answer.status

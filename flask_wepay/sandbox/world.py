@@ -96,6 +96,9 @@ class World:
     ) -> None:
         self.clock = clock or Clock()
         self.environment: Environment = environment
+        #: Whether a request must be as documented; otherwise it may be as WePay was seen to
+        #: take it, and the log notes what a strict sandbox would have refused.
+        self.strict = True
         #: Seconds that tokens live: None is for ever and said so, "absent" is not said.
         self.expires_in: int | Literal["absent"] | None = None
         #: Whether 30 calls in 10 s are the most an application may make.

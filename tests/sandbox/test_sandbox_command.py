@@ -49,6 +49,19 @@ def test_run_until_stopped(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -
     assert result.exit_code == 0
 
 
+@pytest.mark.parametrize(("options", "strict"), [([], False), (["--strict"], True)])
+def test_strict(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, options: list[str], strict: bool
+) -> None:
+    """Any client may come to the command's sandbox, so it is strict only where that is wanted."""
+    ran: list[LiveSandbox] = []
+    monkeypatch.setattr(LiveSandbox, "wait", lambda sandbox: ran.append(sandbox))
+
+    runner.invoke(sandbox_command, ["--port", "0", *options])
+
+    assert [sandbox.world.strict for sandbox in ran] == [strict]
+
+
 def test_busy_port(runner: CliRunner) -> None:
     """A port that is in use is one line, and exit code 1."""
     with LiveSandbox() as other:

@@ -1,6 +1,18 @@
 """The API calls, a module per object of WePay's."""
 
 from . import accounts, apps, checkouts, oauth2, users
-from .registry import CALLS, Call, Context
+from .context import Context
+from .others import OTHER_CALLS
+from .registry import CALLS, Call
 
-__all__ = ["CALLS", "Call", "Context", "accounts", "apps", "checkouts", "oauth2", "users"]
+__all__ = [
+    "CALLS",
+    "OTHER_CALLS",
+    "Call",
+    "Context",
+    "accounts",
+    "apps",
+    "checkouts",
+    "oauth2",
+    "users",
+]

@@ -8,37 +8,47 @@ from __future__ import annotations
 from typing import Any
 
 from ..answers import Refused
-from ..arguments import MAX_URI, Argument, choice, integer, mapping, text, texts, uri
+from ..arguments import Argument, choice, integer, mapping, text, texts, uri
 from ..objects import Account
-from .registry import Context, call
-from .shown import show_account
+from .context import Context
+from .finding import SORT_ORDER, in_order
+from .registry import call
+from .shown import ACCOUNT
 
-_ACCOUNT_ID = Argument("account_id", integer, required=True)
+ACCOUNT_ID = Argument("account_id", integer, required=True)
 _CHANGEABLE = (
     Argument("reference_id", text(255)),
     Argument("image_uri", uri),
     Argument("gaq_domains", texts),
     Argument("theme_object", mapping),
-    Argument("callback_uri", text(MAX_URI)),
+    Argument("callback_uri", uri),
     Argument("country_options", mapping),
     Argument("rbits", mapping),
 )
 
 
-@call("account", _ACCOUNT_ID, permission="manage_accounts")
-def look_up_account(context: Context, arguments: dict[str, Any]) -> object:
+@call(
+    "account",
+    ACCOUNT_ID,
+    answer=ACCOUNT,
+    permission="manage_accounts",
+    errors=(3001,),
+)
+def look_up_account(context: Context, arguments: dict[str, Any]) -> Account:
     """Show one account of the token's user."""
-    return show_account(account_of(context, arguments["account_id"]))
+    return account_of(context, arguments["account_id"])
 
 
 @call(
     "account/find",
     Argument("name", text(255)),
     Argument("reference_id", text(255)),
-    Argument("sort_order", choice("ASC", "DESC")),
+    SORT_ORDER,
+    answer=ACCOUNT,
+    many=True,
     permission="manage_accounts",
 )
-def find_accounts(context: Context, arguments: dict[str, Any]) -> object:
+def find_accounts(context: Context, arguments: dict[str, Any]) -> list[Account]:
     """List the accounts of the token's user, newest first, as a bare array."""
     found = [
         account
@@ -46,9 +56,7 @@ def find_accounts(context: Context, arguments: dict[str, Any]) -> object:
         if arguments.get("name") in (None, account.name)
         and arguments.get("reference_id") in (None, account.reference_id)
     ]
-    newest_first = arguments.get("sort_order", "DESC") == "DESC"
-    found.sort(key=lambda account: account.account_id, reverse=newest_first)
-    return [show_account(account) for account in found]
+    return in_order(found, arguments)
 
 
 @call(
@@ -61,31 +69,33 @@ def find_accounts(context: Context, arguments: dict[str, Any]) -> object:
     Argument("currencies", texts),
     Argument("fee_schedule_slot", integer),
     *_CHANGEABLE,
+    answer=ACCOUNT,
     permission="manage_accounts",
 )
-def create_account(context: Context, arguments: dict[str, Any]) -> object:
+def create_account(context: Context, arguments: dict[str, Any]) -> Account:
     """Open a payment account for the token's user."""
     _check_account(context, arguments)
     kept = _kept(arguments, "name", "description", "type", "country", "currencies")
-    account = context.world.ledger.add_account(context.token, **kept)
-    return show_account(account)
+    return context.world.ledger.add_account(context.token, **kept)
 
 
 @call(
     "account/modify",
-    _ACCOUNT_ID,
+    ACCOUNT_ID,
     Argument("name", text(255)),
     Argument("description", text(65535)),
     *_CHANGEABLE,
+    answer=ACCOUNT,
     permission="manage_accounts",
+    errors=(3001,),
 )
-def modify_account(context: Context, arguments: dict[str, Any]) -> object:
+def modify_account(context: Context, arguments: dict[str, Any]) -> Account:
     """Change an account of the token's user."""
     account = account_of(context, arguments["account_id"])
     _check_account(context, arguments)
     for name, value in _kept(arguments, "name", "description").items():
         setattr(account, name, value)
-    return show_account(account)
+    return account
 
 
 def account_of(context: Context, account_id: int) -> Account:

@@ -8,30 +8,38 @@ from __future__ import annotations
 from typing import Any
 
 from ..arguments import Argument, mapping, texts
-from .registry import Context, call
+from ..objects import Application
+from .context import Context
+from .registry import call
+from .shapes import Shape
+
+APP = Shape(
+    "app",
+    "client_id",
+    "status",
+    "state",
+    "api_version",
+    "theme_object",
+    optional=("theme_object", "gaq_domains"),
+    gaq_domains=lambda context, application: application.gaq_domains or None,
+)
 
 
-@call("app")
-def show_app(context: Context, arguments: dict[str, Any]) -> object:
+@call("app", answer=APP)
+def show_app(context: Context, arguments: dict[str, Any]) -> Application:
     """Show the application whose credentials were given."""
-    application = context.application
-    answer: dict[str, object] = {
-        "client_id": application.client_id,
-        "status": application.status,
-        "state": application.state,
-        "api_version": application.api_version,
-    }
-    if application.theme_object is not None:
-        answer["theme_object"] = application.theme_object
-    if application.gaq_domains:
-        answer["gaq_domains"] = application.gaq_domains
-    return answer
+    return context.application
 
 
-@call("app/modify", Argument("theme_object", mapping), Argument("gaq_domains", texts))
-def modify_app(context: Context, arguments: dict[str, Any]) -> object:
+@call(
+    "app/modify",
+    Argument("theme_object", mapping),
+    Argument("gaq_domains", texts),
+    answer=APP,
+)
+def modify_app(context: Context, arguments: dict[str, Any]) -> Application:
     """Change how the application looks and is measured."""
     application = context.application
     application.theme_object = arguments.get("theme_object", application.theme_object)
     application.gaq_domains = arguments.get("gaq_domains", application.gaq_domains)
-    return show_app(context, arguments)
+    return application

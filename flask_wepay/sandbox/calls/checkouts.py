@@ -10,22 +10,24 @@ from typing import Any
 
 from ..answers import Refused
 from ..arguments import (
-    MAX_URI,
     Argument,
+    anything,
     boolean,
-    check_arguments,
     choice,
     decimal,
     integer,
     mapping,
     positive,
+    structure,
     text,
     uri,
 )
 from ..objects import Checkout
 from .accounts import account_of
-from .registry import Context, call
-from .shown import show_checkout
+from .context import Context
+from .finding import PAGE, SORT_ORDER, page_of
+from .registry import call
+from .shown import CHECKOUT, CHECKOUT_STATE
 
 TYPES = ("goods", "service", "donation", "event", "personal")
 DELIVERY_TYPES = (
@@ -50,47 +52,54 @@ STATES = (
     "expired",
 )
 
-#: The members of ``fee`` and ``hosted_checkout``.
 #: https://developer.wepay.com/api/general/structures
-FEE = (
+FEE = structure(
     Argument("app_fee", decimal),
     Argument("fee_payer", choice("payer", "payee", "payer_from_app", "payee_from_app")),
 )
-HOSTED_CHECKOUT = (
+HOSTED_CHECKOUT = structure(
     Argument("redirect_uri", uri),
     Argument("fallback_uri", uri),
     Argument("mode", choice("regular", "iframe")),
     Argument("prefill_info", mapping),
     Argument("shipping_fee", decimal),
     Argument("require_shipping", boolean),
-    Argument("funding_sources", lambda value: None),
+    Argument("funding_sources", anything),
     Argument("theme_object", mapping),
 )
 
 _CHECKOUT_ID = Argument("checkout_id", integer, required=True)
 
 
-@call("checkout", _CHECKOUT_ID, permission="collect_payments")
-def look_up_checkout(context: Context, arguments: dict[str, Any]) -> object:
+@call(
+    "checkout",
+    _CHECKOUT_ID,
+    answer=CHECKOUT,
+    permission="collect_payments",
+    errors=(4001,),
+)
+def look_up_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     """Show one payment."""
-    return show_checkout(context, checkout_of(context, arguments["checkout_id"]))
+    return checkout_of(context, arguments["checkout_id"])
 
 
 @call(
     "checkout/find",
     Argument("account_id", integer, required=True),
-    Argument("start", integer),
-    Argument("limit", integer),
+    *PAGE,
     Argument("reference_id", text(255)),
     Argument("state", choice(*STATES)),
     Argument("preapproval_id", integer),
     Argument("start_time", integer),
     Argument("end_time", integer),
-    Argument("sort_order", choice("ASC", "DESC")),
+    SORT_ORDER,
     Argument("shipping_fee", decimal),
+    answer=CHECKOUT,
+    many=True,
+    errors=(3001,),
     permission="collect_payments",
 )
-def find_checkouts(context: Context, arguments: dict[str, Any]) -> object:
+def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout]:
     """List the payments to an account, newest first and 50 at a time, as a bare array."""
     account = account_of(context, arguments["account_id"])
     found = [
@@ -102,13 +111,7 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> object:
         and arguments.get("start_time", 0) <= checkout.create_time
         and checkout.create_time <= arguments.get("end_time", checkout.create_time)
     ]
-    if arguments.get("sort_order", "DESC") == "DESC":
-        found.reverse()
-    start = arguments.get("start", 0)
-    return [
-        show_checkout(context, checkout)
-        for checkout in found[start : start + arguments.get("limit", 50)]
-    ]
+    return page_of(found, arguments)
 
 
 @call(
@@ -120,51 +123,53 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> object:
     Argument("currency", choice("USD", "CAD", "GBP"), required=True),
     Argument("long_description", text(2047)),
     Argument("email_message", mapping),
-    Argument("fee", mapping),
-    Argument("callback_uri", text(MAX_URI)),
+    Argument("fee", FEE),
+    Argument("callback_uri", uri),
     Argument("auto_release", boolean),
     Argument("reference_id", text(255)),
     Argument("unique_id", text(255)),
-    Argument("hosted_checkout", mapping),
+    Argument("hosted_checkout", HOSTED_CHECKOUT),
     Argument("payment_method", mapping),
     Argument("delivery_type", choice(*DELIVERY_TYPES)),
-    Argument("payer_rbits", lambda value: None),
-    Argument("transaction_rbits", lambda value: None),
+    Argument("payer_rbits", anything),
+    Argument("transaction_rbits", anything),
+    answer=CHECKOUT,
+    errors=(3001,),
     permission="collect_payments",
 )
-def create_checkout(context: Context, arguments: dict[str, Any]) -> object:
+def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     """Begin a payment; the same unique_id again gives the payment there is."""
     account = account_of(context, arguments["account_id"])
     fee = arguments.get("fee", {})
-    check_arguments(fee, FEE)
-    check_arguments(arguments.get("hosted_checkout", {}), HOSTED_CHECKOUT)
     if "hosted_checkout" in arguments and "payment_method" in arguments:
         raise Refused(1003, "send either hosted_checkout or payment_method, not both")
     if arguments["currency"] not in account.currencies:
         raise Refused(1003, "currency parameter is not one of the account's")
     earlier = _earlier(context, arguments)
     if earlier:
-        return show_checkout(context, earlier)
+        return earlier
     checkout = context.world.ledger.add_checkout(context.token, **_details(arguments, fee))
     if checkout.payment_method:
         context.world.ledger.change_checkout(checkout, "authorized")
-    return show_checkout(context, checkout)
+    return checkout
 
 
 @call(
     "checkout/cancel",
     _CHECKOUT_ID,
     Argument("cancel_reason", text(255), required=True),
+    answer=CHECKOUT_STATE,
+    errors=(4001, 4002),
     permission="collect_payments",
 )
-def cancel_checkout(context: Context, arguments: dict[str, Any]) -> object:
+def cancel_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     """Call off a payment that was not captured yet."""
     checkout = checkout_of(context, arguments["checkout_id"])
     if checkout.state not in {"new", "authorized"}:
         raise Refused(4002, f"a checkout that is {checkout.state} can't be cancelled")
     checkout.cancel_reason = arguments["cancel_reason"]
     context.world.ledger.change_checkout(checkout, "cancelled")
-    return {"checkout_id": checkout.checkout_id, "state": checkout.state}
+    return checkout
 
 
 @call(
@@ -175,19 +180,21 @@ def cancel_checkout(context: Context, arguments: dict[str, Any]) -> object:
     Argument("app_fee", decimal),
     Argument("payer_email_message", text(65535)),
     Argument("payee_email_message", text(65535)),
+    answer=CHECKOUT_STATE,
+    errors=(4001, 4002),
     permission="collect_payments",
 )
-def refund_checkout(context: Context, arguments: dict[str, Any]) -> object:
+def refund_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     """Give a captured payment back, all of it or a part."""
     checkout = checkout_of(context, arguments["checkout_id"])
     if checkout.state not in {"captured", "released"}:
         raise Refused(4002, f"a checkout that is {checkout.state} can't be refunded")
     left = checkout.amount - checkout.amount_refunded
-    amount = Decimal(str(arguments.get("amount", left)))
+    amount = arguments.get("amount", left)
     if not 0 < amount <= left:
         raise Refused(1003, f"amount parameter must be at most {left}")
     context.world.ledger.refund(checkout, amount, arguments["refund_reason"])
-    return {"checkout_id": checkout.checkout_id, "state": checkout.state}
+    return checkout
 
 
 def checkout_of(context: Context, checkout_id: int) -> Checkout:
@@ -231,8 +238,8 @@ def _details(arguments: dict[str, Any], fee: dict[str, Any]) -> dict[str, Any]:
         details["hosted_checkout"] = arguments.get("hosted_checkout", {})
     return {
         **details,
-        "amount": Decimal(str(arguments["amount"])),
-        "app_fee": Decimal(str(fee.get("app_fee", 0))),
+        "amount": arguments["amount"],
+        "app_fee": fee.get("app_fee", Decimal(0)),
         "fee_payer": fee.get("fee_payer", "payer"),
         "arguments": arguments,
     }

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..answers import Refused
-from ..arguments import MAX_URI, Argument, redirect_uri_problem, text, uri
+from ..arguments import Argument, redirect_uri_problem, text, uri
 from ..objects import SCOPES, Application, Token
+from ..strictness import Strictness
 from ..world import World
-from .registry import Context, call
+from .context import Context
+from .registry import call
+from .shapes import ABSENT, Shape
 
 AUTHORIZE_ARGUMENTS = frozenset(
     {
@@ -41,34 +44,42 @@ class AuthorizeRequest:
     user_country: str = "US"
     #: What is wrong with it; with anything here nobody is sent back anywhere.
     problems: list[str] = field(default_factory=list)
+    #: What a strict sandbox would have found wrong.
+    objections: list[str] = field(default_factory=list)
 
 
 def read_authorize_request(world: World, query: Sequence[tuple[str, str]]) -> AuthorizeRequest:
     """Check the arguments of ``/oauth2/authorize`` against the specification."""
+    strictness = Strictness(world.strict)
     arguments = dict(query)
+    problems: list[str] = []
+    if not world.strict:
+        # WePay's PHP SDK sends state, user_name and user_email always.
+        arguments = {name: value for name, value in arguments.items() if value}
     request = AuthorizeRequest(
         redirect_uri=arguments.get("redirect_uri", ""),
         state=arguments.get("state"),
         user_name=arguments.get("user_name", ""),
         user_email=arguments.get("user_email", ""),
         user_country=arguments.get("user_country", "US"),
+        problems=problems,
+        objections=strictness.objections,
     )
-    problems = request.problems
-    problems += [f"{name} is not an argument" for name in arguments.keys() - AUTHORIZE_ARGUMENTS]
-    if len(arguments) != len(query):
+    objections = [f"{name} is not an argument" for name in arguments.keys() - AUTHORIZE_ARGUMENTS]
+    if len(dict(query)) != len(query):
         problems.append("an argument was given twice")
-    for name in ("client_id", "redirect_uri", "scope"):
-        if not arguments.get(name):
-            problems.append(f"{name} parameter is required")
+    required = ("client_id", "redirect_uri", "scope")
+    problems += [f"{name} parameter is required" for name in required if not arguments.get(name)]
     request.application = _application(world, arguments.get("client_id", ""), problems)
     if request.application and request.redirect_uri:
         problem = redirect_uri_problem(request.redirect_uri, request.application)
         if problem:
             problems.append(f"redirect_uri {problem}")
     if arguments.get("scope"):
-        problems += scope_problems(arguments["scope"])
+        objections += scope_problems(arguments["scope"])
     if request.user_country not in COUNTRIES:
         problems.append("user_country must be US or CA")
+    problems += [problem for problem in objections if not strictness.passes_over(problem)]
     return request
 
 
@@ -97,30 +108,32 @@ def scope_problems(scope: str) -> list[str]:
     return problems
 
 
+def _expires_in(context: Context, token: Token) -> object:
+    return ABSENT if context.world.expires_in == "absent" else token.expires_in
+
+
+TOKEN = Shape(
+    "token",
+    "user_id",
+    "access_token",
+    token_type=lambda context, token: "BEARER",
+    expires_in=_expires_in,
+)
+
+
 @call(
     "oauth2/token",
     Argument("redirect_uri", uri, required=True),
     Argument("code", text(255), required=True),
-    Argument("callback_uri", text(MAX_URI)),
+    Argument("callback_uri", uri),
+    answer=TOKEN,
+    errors=(1012, 1013),
 )
-def exchange_code(context: Context, arguments: dict[str, Any]) -> object:
+def exchange_code(context: Context, arguments: dict[str, Any]) -> Token:
     """Trade a code for an access token."""
-    token = context.world.exchange(
+    return context.world.exchange(
         context.application.client_id,
         arguments["code"],
         arguments["redirect_uri"],
         arguments.get("callback_uri"),
     )
-    return token_answer(context.world, token)
-
-
-def token_answer(world: World, token: Token) -> dict[str, object]:
-    """Show a new token as WePay does."""
-    answer: dict[str, object] = {
-        "user_id": token.user_id,
-        "access_token": token.access_token,
-        "token_type": "BEARER",
-    }
-    if world.expires_in != "absent":
-        answer["expires_in"] = token.expires_in
-    return answer

@@ -1,4 +1,4 @@
-"""Which calls there are, and what each one is told."""
+"""Which calls there are: one declaration of each, to check by and to describe it by."""
 
 from __future__ import annotations
 
@@ -6,69 +6,52 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..answers import Refused
-from ..arguments import Argument, callback_uri_problem, check_arguments, integer, text
-from ..objects import Application, Token, User
-from ..world import World
+from ..arguments import Argument, integer, read_arguments, text
+from .context import Context
+from .shapes import Shape
+
+#: What tells which application acts, where nothing is at stake.
+CLIENT_ID = (Argument("client_id", integer, required=True),)
 
 #: The credentials that an application sends where it acts for itself.
-CREDENTIALS = (
-    Argument("client_id", integer, required=True),
-    Argument("client_secret", text(255), required=True),
-)
-
-
-@dataclass(frozen=True)
-class Context:
-    """Who makes a call, and where."""
-
-    world: World
-    application: Application
-    #: The sandbox's own address, without a slash at the end.
-    base_url: str
-    #: None where the application acts for itself.
-    authorized: Token | None = None
-
-    @property
-    def token(self) -> Token:
-        """Give the token of a call that needs one."""
-        assert self.authorized is not None
-        return self.authorized
-
-    @property
-    def user(self) -> User:
-        """Give the user whom the token stands for."""
-        return self.world.users[self.token.user_id]
-
-    def check_callback_uri(self, arguments: Mapping[str, Any]) -> None:
-        """Refuse a callback_uri that IPNs could not be sent to."""
-        callback_uri = arguments.get("callback_uri")
-        if callback_uri is not None:
-            problem = callback_uri_problem(callback_uri, self.world.environment)
-            if problem:
-                raise Refused(1003, f"callback_uri parameter {problem}")
-
+CREDENTIALS = (*CLIENT_ID, Argument("client_secret", text(255), required=True))
 
 Handler = Callable[[Context, dict[str, Any]], object]
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call: what it takes, what it needs and who does the work."""
+    """A call: what it takes and needs, how it can be refused, what it answers, who does it."""
 
     name: str
     arguments: tuple[Argument, ...]
-    #: The permission a token needs; None for calls made with the application's credentials.
+    #: The permission that a token needs; None where the application acts for itself.
     permission: str | None
+    #: How the application says who it is; nothing where a token says it.
+    credentials: tuple[Argument, ...]
+    #: The error codes that this call has beside those that every call has.
+    errors: tuple[int, ...]
+    answer: Shape
+    #: Whether the answer is an array.
+    many: bool
     handler: Handler
 
+    @property
+    def summary(self) -> str:
+        """Say in a sentence what it does."""
+        return (self.handler.__doc__ or "").partition("\n")[0]
+
     def run(self, context: Context, arguments: Mapping[str, Any]) -> object:
-        """Check the arguments and do the work."""
-        check_arguments(arguments, self.arguments)
-        given = {name: value for name, value in arguments.items() if value is not None}
+        """Check the arguments, do the work and show what came of it."""
+        documented = (*self.credentials, *self.arguments)
+        given = read_arguments(arguments, documented, context.strictness)
         context.check_callback_uri(given)
         with context.world.lock:
-            return self.handler(context, given)
+            done: Any = self.handler(context, given)
+            if self.many:
+                return [self.answer.show(context, thing) for thing in done]
+            # Shown already: as it was before the call's consequences.
+            return done if isinstance(done, dict) else self.answer.show(context, done)
 
 
 #: Every call by its name, such as "account/create".
@@ -76,13 +59,23 @@ CALLS: dict[str, Call] = {}
 
 
 def call(
-    name: str, *arguments: Argument, permission: str | None = None
+    name: str,
+    *arguments: Argument,
+    answer: Shape,
+    many: bool = False,
+    permission: str | None = None,
+    credentials: tuple[Argument, ...] | None = None,
+    errors: tuple[int, ...] = (),
 ) -> Callable[[Handler], Handler]:
-    """Register a call; without `permission` it takes client_id and client_secret."""
+    """Declare a call; without `permission` it takes client_id and client_secret.
+
+    With `permission` and `credentials` either of them will do.
+    """
+    if credentials is None:
+        credentials = () if permission else CREDENTIALS
 
     def register(handler: Handler) -> Handler:
-        taken = arguments if permission else (*CREDENTIALS, *arguments)
-        CALLS[name] = Call(name, taken, permission, handler)
+        CALLS[name] = Call(name, arguments, permission, credentials, errors, answer, many, handler)
         return handler
 
     return register

@@ -1,114 +1,142 @@
-"""Accounts and checkouts as the documented answers show them."""
+"""Users, accounts and checkouts as the documented answers show them."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from ..objects import Account, Checkout
-from .registry import Context
+from .context import Context
+from .shapes import Shape, number
 
 CARDS = ["visa", "mastercard", "american_express", "discover", "jcb", "diners_club"]
 
-
-def show_account(account: Account) -> dict[str, object]:
-    """Show an account as WePay documents it."""
-    confirmed = account.state == "active"
-    shown: dict[str, object] = {
-        "account_id": account.account_id,
-        "name": account.name,
-        "state": account.state,
-        "description": account.description,
-        "owner_user_id": account.owner_user_id,
-        "type": account.type,
-        "create_time": account.create_time,
-        "disablement_time": None,
-        "country": account.country,
-        "currencies": account.currencies,
-        "action_reasons": [] if confirmed else ["kyc", "bank_account"],
-        "disabled_reasons": [],
-        "image_uri": account.image_uri,
-        "supported_card_types": CARDS,
-        "gaq_domains": account.gaq_domains,
-        "balances": [_balance(currency) for currency in account.currencies],
-        "statuses": [_status(currency, confirmed) for currency in account.currencies],
-    }
-    if account.reference_id is not None:
-        shown["reference_id"] = account.reference_id
-    if account.callback_uri is not None:
-        shown["callback_uri"] = account.callback_uri
-    return shown
+#: https://developer.wepay.com/api/api-calls/user
+USER = Shape(
+    "user",
+    "user_id",
+    "user_name",
+    "first_name",
+    "last_name",
+    "email",
+    "state",
+    # An empty string where there is none, as seen in real answers.
+    callback_uri=lambda context, user: context.token.callback_uri or "",
+)
 
 
-def _balance(currency: str) -> dict[str, object]:
-    return {
-        "currency": currency,
-        "balance": 0,
-        "incoming_pending_amount": 0,
-        "outgoing_pending_amount": 0,
-        "reserved_amount": 0,
-        "disputed_amount": 0,
-        "withdrawal_period": None,
-        "withdrawal_type": None,
-        "withdrawal_next_time": None,
-        "withdrawal_bank_name": None,
-    }
+def _account_callback(context: Context, account: Account) -> object:
+    return account.callback_uri
 
 
-def _status(currency: str, confirmed: bool) -> dict[str, object]:
-    return {
-        "currency": currency,
-        "incoming_payments_status": "ok",
-        "outgoing_payments_status": "ok" if confirmed else "paused",
-        "account_review_status": "not_requested",
-    }
+def _is_confirmed(account: Account) -> bool:
+    return account.state == "active"
 
 
-def show_checkout(context: Context, checkout: Checkout) -> dict[str, object]:
-    """Show a payment as WePay documents it."""
-    hosted = checkout.hosted_checkout
-    if hosted is not None:
-        address = f"{context.base_url}/checkout/{checkout.checkout_id}"
-        hosted = {"checkout_uri": address, **hosted}
-    return {
-        "checkout_id": checkout.checkout_id,
-        "account_id": checkout.account_id,
-        "type": checkout.type,
-        "short_description": checkout.short_description,
-        "currency": checkout.currency,
-        "amount": number(checkout.amount),
-        "state": checkout.state,
-        "soft_descriptor": f"WPY*{context.world.ledger.accounts[checkout.account_id].name}"[:22],
-        "auto_release": checkout.auto_release,
-        "create_time": checkout.create_time,
-        "gross": number(checkout.gross),
-        "reference_id": checkout.reference_id,
-        "callback_uri": checkout.callback_uri,
-        "long_description": checkout.long_description,
-        "delivery_type": checkout.delivery_type,
-        "initiated_by": "customer",
-        "in_review": False,
-        "fee": {
-            "app_fee": number(checkout.app_fee),
-            "processing_fee": number(checkout.processing_fee),
-            "fee_payer": checkout.fee_payer,
-        },
-        "chargeback": {"amount_charged_back": 0, "dispute_uri": None},
-        "refund": {
-            "amount_refunded": number(checkout.amount_refunded),
-            "refund_reason": checkout.refund_reason,
-        },
-        "payment_method": checkout.payment_method,
-        "hosted_checkout": hosted,
-        "payer": {
-            "name": checkout.payer_name,
-            "email": checkout.payer_email,
-            "home_address": None,
-        },
-        "npo_information": None,
-        "payment_error": None,
-    }
+def _balances(context: Context, account: Account) -> object:
+    return [
+        {
+            "currency": currency,
+            "balance": 0,
+            "incoming_pending_amount": 0,
+            "outgoing_pending_amount": 0,
+            "reserved_amount": 0,
+            "disputed_amount": 0,
+            "withdrawal_period": None,
+            "withdrawal_type": None,
+            "withdrawal_next_time": None,
+            "withdrawal_bank_name": None,
+        }
+        for currency in account.currencies
+    ]
 
 
-def number(amount: Decimal) -> int | float:
-    """Write an amount as JSON does: 20, or 20.88."""
-    return int(amount) if amount == amount.to_integral_value() else float(amount)
+def _statuses(context: Context, account: Account) -> object:
+    return [
+        {
+            "currency": currency,
+            "incoming_payments_status": "ok",
+            "outgoing_payments_status": "ok" if _is_confirmed(account) else "paused",
+            "account_review_status": "not_requested",
+        }
+        for currency in account.currencies
+    ]
+
+
+#: The fields that a real answer was seen to have.
+ACCOUNT = Shape(
+    "account",
+    "account_id",
+    "name",
+    "state",
+    "description",
+    "owner_user_id",
+    "reference_id",
+    "type",
+    "create_time",
+    "country",
+    "currencies",
+    "image_uri",
+    "gaq_domains",
+    "callback_uri",
+    optional=("reference_id", "callback_uri"),
+    disablement_time=lambda context, account: None,
+    action_reasons=lambda context, account: (
+        [] if _is_confirmed(account) else ["kyc", "bank_account"]
+    ),
+    disabled_reasons=lambda context, account: [],
+    supported_card_types=lambda context, account: CARDS,
+    balances=_balances,
+    statuses=_statuses,
+)
+
+
+def _hosted_checkout(context: Context, checkout: Checkout) -> object:
+    if checkout.hosted_checkout is None:
+        return None
+    address = f"{context.base_url}/checkout/{checkout.checkout_id}"
+    return {"checkout_uri": address, **checkout.hosted_checkout}
+
+
+def _soft_descriptor(context: Context, checkout: Checkout) -> object:
+    return f"WPY*{context.world.ledger.accounts[checkout.account_id].name}"[:22]
+
+
+#: https://developer.wepay.com/api/api-calls/checkout
+CHECKOUT = Shape(
+    "checkout",
+    "checkout_id",
+    "account_id",
+    "type",
+    "short_description",
+    "currency",
+    "amount",
+    "state",
+    "auto_release",
+    "create_time",
+    "gross",
+    "reference_id",
+    "callback_uri",
+    "long_description",
+    "delivery_type",
+    "payment_method",
+    soft_descriptor=_soft_descriptor,
+    initiated_by=lambda context, checkout: "customer",
+    in_review=lambda context, checkout: False,
+    fee=lambda context, checkout: {
+        "app_fee": number(checkout.app_fee),
+        "processing_fee": number(checkout.processing_fee),
+        "fee_payer": checkout.fee_payer,
+    },
+    chargeback=lambda context, checkout: {"amount_charged_back": 0, "dispute_uri": None},
+    refund=lambda context, checkout: {
+        "amount_refunded": number(checkout.amount_refunded),
+        "refund_reason": checkout.refund_reason,
+    },
+    hosted_checkout=_hosted_checkout,
+    payer=lambda context, checkout: {
+        "name": checkout.payer_name,
+        "email": checkout.payer_email,
+        "home_address": None,
+    },
+    npo_information=lambda context, checkout: None,
+    payment_error=lambda context, checkout: None,
+)
+CHECKOUT_STATE = Shape("state of a checkout", "checkout_id", "state")

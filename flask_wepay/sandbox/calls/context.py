@@ -1,0 +1,45 @@
+"""Who makes a call, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..answers import Refused
+from ..objects import Application, Token, User
+from ..strictness import Strictness
+from ..world import World
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who makes a call, and where."""
+
+    world: World
+    application: Application
+    #: The sandbox's own address, without a slash at the end.
+    base_url: str
+    api_version: str
+    strictness: Strictness
+    #: None where the application acts for itself.
+    authorized: Token | None = None
+
+    @property
+    def token(self) -> Token:
+        """Give the token of a call that needs one."""
+        assert self.authorized is not None
+        return self.authorized
+
+    @property
+    def user(self) -> User:
+        """Give the user whom the token stands for."""
+        return self.world.users[self.token.user_id]
+
+    def check_callback_uri(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse a callback_uri that IPNs could not be sent to: production allows no ports."""
+        callback_uri = arguments.get("callback_uri")
+        has_port = callback_uri is not None and urlsplit(callback_uri).port is not None
+        if has_port and self.world.environment == "production":
+            raise Refused(1003, "callback_uri parameter must have no port in production")

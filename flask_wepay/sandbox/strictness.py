@@ -1,0 +1,36 @@
+"""What becomes of a request that WePay takes, although its documentation does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .answers import Refused
+
+
+@dataclass
+class Strictness:
+    """How one request is read: to the letter, or as WePay was seen to read it."""
+
+    #: Whether an objection ends the request.
+    strict: bool = True
+    #: What a strict sandbox would have refused of it, for the log.
+    objections: list[str] = field(default_factory=list)
+
+    def object_to(
+        self,
+        problem: str,
+        error_code: int = 1003,
+        *,
+        error: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        """Refuse a request for this, or note that a strict sandbox would."""
+        if self.strict:
+            raise Refused(error_code, problem, error=error, status=status)
+        self.passes_over(problem)
+
+    def passes_over(self, problem: str) -> bool:
+        """Tell whether this is taken all the same, and note it."""
+        if not self.strict:
+            self.objections.append(f"a strict sandbox refuses this: {problem}")
+        return not self.strict
