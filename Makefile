@@ -13,7 +13,8 @@ IN_PARALLEL = --numprocesses 3 --dist worksteal
 
 # Without what takes long, or is not about the Python or the versions it runs with.
 FAST = $(addprefix --ignore=tests/,browser packaging benchmarks storm test_concurrency.py \
-	test_state_machine.py sandbox examples model test_ipn_flood.py client/test_connections.py \
+	test_state_machine.py sandbox examples model test_ipn_flood.py \
+	test_account_flood.py client/test_connections.py \
 	client/test_payments.py)
 
 .NOTPARALLEL:
@@ -105,6 +106,7 @@ bench: $(BENCH_VENV)/.bench
 
 soak: $(BENCH_VENV)/.bench $(VENV)/.test
 	WEPAY_FORGED_IPNS=100000 $(VENV)/bin/python -m pytest -q tests/test_ipn_flood.py
+	WEPAY_FLOOD_ROUNDS=6 $(VENV)/bin/python -m pytest -q tests/test_account_flood.py
 	$(BENCH_VENV)/bin/python -m benchmarks soak $(ARGS)
 
 $(BENCH_VENV)/.bench: $(PROJECT) benchmarks/requirements.txt
