@@ -239,4 +239,4 @@ def _update_token(token: Token, **_: Any) -> None:
     if owner is None:
         raise NotAuthorized("Nobody is logged in to store a token for.")
     state.store.adopt(owner, token)
-    forget(state, owner)
+    forget(state)

@@ -20,6 +20,7 @@ from .addresses import LONGEST_URI, check_callback_uri, is_local
 from .api.answers import end_of_token
 from .api.calls import Call, Deadline
 from .api.candidates import signal_end
+from .api.lookup import forget
 from .api.throttle import IPNS
 from .errors import (
     APIError,
@@ -204,7 +205,9 @@ def settle(state: State, authorization: Authorization, outcome: Any) -> bool:
     reason = end_of_token("user", outcome)
     if reason is None:
         return False
-    if state.store.end(authorization, reason):
+    ended = state.store.end(authorization, reason)
+    forget(state)
+    if ended:
         found = state.store.find(authorization.owner, fresh=True)
         if found.user_id == authorization.user_id and not found.candidates:
             signal_end(state, authorization, reason)

@@ -46,6 +46,14 @@ class Hooks:
     prefill: Callable[[], Mapping[str, Any] | None] | None = None
 
 
+@dataclass(slots=True)
+class Changes:
+    """What changed last in the tokens of an application, in this process."""
+
+    #: Another object after each change.
+    latest: object = None
+
+
 @dataclass(frozen=True)
 class State:
     """The extension's state of one application, in ``app.extensions["wepay"]``."""
@@ -58,6 +66,7 @@ class State:
     log_lines: MovingWindows = field(repr=False)
     #: Make the store on SQLAlchemy, or None where there is no token_model.
     make_sqlalchemy_store: Callable[[], Store] | None = field(repr=False)
+    changes: Changes = field(default_factory=Changes, repr=False)
     #: Whether the warning of :meth:`warn_of_stand_in` was logged.
     warned: Event = field(default_factory=Event, repr=False)
 

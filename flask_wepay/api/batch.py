@@ -89,7 +89,7 @@ def _send_chunk(
         answered = True
         for (index, (call, authorization, _)), outcome in zip(sent.items(), outcomes, strict=True):
             if candidates[authorization.owner].ended(authorization, call.name, outcome):
-                forget(state, authorization.owner)
+                forget(state)
             else:
                 results[index] = outcome
     return [results[index] for index in range(len(members))]

@@ -131,7 +131,7 @@ class WePayClient:
         """
         if self.owner is not None:
             self._state.store.disconnect(self.owner)
-            forget(self._state, self.owner)
+            forget(self._state)
 
     def send(self, call: Call, deadline: Deadline, share: str | None = None) -> Any:
         """Send a prepared call with the owner's newest token that is alive.
@@ -146,7 +146,7 @@ class WePayClient:
             )
             if not candidates.ended(authorization, call.name, outcome):
                 break
-            forget(self._state, authorization.owner)
+            forget(self._state)
         if isinstance(outcome, WePayError):
             raise outcome
         return outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from flask import has_request_context, request
 
@@ -13,6 +14,14 @@ __all__ = ["find", "forget"]
 
 #: Seconds for which a request believes what it looked up: a stream may go on for hours.
 LONGEST_MEMORY = 10.0
+
+
+class _Seen(NamedTuple):
+    """What was looked up, when, and after which change."""
+
+    at: float
+    after: object
+    found: Found
 
 
 def find(state: State, owner: str | None) -> Found:
@@ -26,25 +35,26 @@ def find(state: State, owner: str | None) -> Found:
     seen = _seen(state)
     if seen is None:
         return state.store.find(owner)
-    now = time.monotonic()
-    if owner not in seen or now - seen[owner][0] > LONGEST_MEMORY:
-        seen[owner] = now, state.store.find(owner)
-    return seen[owner][1]
+    now, latest = time.monotonic(), state.changes.latest
+    if owner not in seen or now - seen[owner].at > LONGEST_MEMORY or seen[owner].after != latest:
+        seen[owner] = _Seen(now, latest, state.store.find(owner))
+    return seen[owner].found
 
 
-def forget(state: State, owner: str) -> None:
-    """Drop what this request has looked up of an owner, after it has changed."""
-    seen = _seen(state)
-    if seen is not None:
-        seen.pop(owner, None)
+def forget(state: State) -> None:
+    """Have every request of this process look anew, after something has changed.
+
+    Not this one alone: a test may hold a request open around those that its client makes.
+    """
+    state.changes.latest = object()
 
 
-def _seen(state: State) -> dict[str, tuple[float, Found]] | None:
-    """Return what this request has looked up by owner, and when, or None outside of a request."""
+def _seen(state: State) -> dict[str, _Seen] | None:
+    """Return what this request has looked up by owner, or None outside of a request."""
     if not has_request_context():
         return None
     # Not in g, for an outer application context may serve many requests; nor in the environ,
     # which a socket's events share.
     this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-    seen: dict[int, dict[str, tuple[float, Found]]] = vars(this).setdefault("_wepay_found", {})
+    seen: dict[int, dict[str, _Seen]] = vars(this).setdefault("_wepay_found", {})
     return seen.setdefault(id(state), {})

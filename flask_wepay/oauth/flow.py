@@ -117,7 +117,7 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
     # From here on the row answers for this state.
     logins.forget(session, login_state, key)
     token = _exchange(state, pending, code, key.redirect_uri)
-    forget(state, owner)
+    forget(state)
     signals.send(signals.wepay_authorized, owner=owner, user_id=token.user_id)
     return "granted"
 
