@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Blueprint, Flask, Response, jsonify, render_template, request
 from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from . import api, authorize_page, control, panel, user_pages
@@ -22,6 +23,7 @@ def make_app(sandbox: Levers) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["wepay_sandbox"] = sandbox
     app.after_request(_refuse_frames)
+    app.register_error_handler(HTTPException, _show_problem)
     # Public code asks for /v2//user, and WePay answers.
     app.url_map.merge_slashes = False
     app.url_map.converters["any_path"] = _Any
@@ -42,6 +44,10 @@ def _refuse_frames(response: Response) -> Response:
     # Nobody is to click "Allow" through another site's page.
     response.headers["X-Frame-Options"] = "DENY"
     return response
+
+
+def _show_problem(error: HTTPException) -> tuple[str, int]:
+    return render_template("problem.html", error=error), error.code or 500
 
 
 class _Any(BaseConverter):

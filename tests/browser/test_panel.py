@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
+from selenium.webdriver.common.by import By
 from visitor import Visitor
 
+from flask_wepay.sandbox.objects import SCOPES
 from flask_wepay.sandbox.server import LiveSandbox
 
 BILL = 100001
@@ -91,6 +95,28 @@ def test_looking_by_itself(visitor: Visitor, sandbox: LiveSandbox) -> None:
     visitor.click("stop refreshing")
 
     visitor.find("refresh by itself")
+
+
+def test_no_field_lies_under_the_buttons(visitor: Visitor, sandbox: LiveSandbox) -> None:
+    """On the authorize page somebody new sees each field and the buttons, without scrolling."""
+    arguments = {
+        "client_id": 12345,
+        "redirect_uri": "http://localhost/callback",
+        "scope": ",".join(SCOPES),
+        "user_email": "robin@example.org",
+    }
+    on_top = """
+    const box = arguments[0].getBoundingClientRect()
+    return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) === arguments[0]
+    """
+
+    visitor.open(f"{sandbox.url}/v2/oauth2/authorize?{urlencode(arguments)}")
+    visitor.sees_without_scrolling("Allow")
+    visitor.take_picture("1-somebody-new")
+
+    for name in ("name", "email", "country"):
+        field = visitor.browser.find_element(By.NAME, name)
+        assert visitor.browser.execute_script(on_top, field), name
 
 
 def test_page_for_a_request_that_cannot_be_used(visitor: Visitor, sandbox: LiveSandbox) -> None:

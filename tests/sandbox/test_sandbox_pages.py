@@ -25,6 +25,50 @@ def test_pages_say_what_they_are(browser: FlaskClient, page: str) -> None:
     assert 'name="viewport"' in text
 
 
+@pytest.mark.parametrize(
+    ("method", "page", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/checkout/1", 404),
+        ("GET", "/settings/1", 404),
+        ("POST", "/settings", 405),
+    ],
+)
+def test_page_that_is_not_there(browser: FlaskClient, method: str, page: str, status: int) -> None:
+    """A page that there is not looks like the others, and leads to the panel too."""
+    answer = browser.open(page, method=method)
+
+    assert answer.status_code == status
+    assert 'name="viewport"' in answer.text
+    assert 'href="/static/sandbox.css"' in answer.text
+    assert '<a href="/">Control panel</a>' in answer.text
+
+
+def test_way_back_to_the_panel(
+    sandbox: Sandbox, browser: FlaskClient, call: Call, account_id: int
+) -> None:
+    """Every page but the panel itself leads to it."""
+    checkout = call(
+        "checkout/create",
+        account_id=account_id,
+        short_description="A bench",
+        type="donation",
+        amount=1,
+        currency="USD",
+        hosted_checkout={"mode": "regular"},
+    ).json
+    pages = [
+        "/settings",
+        f"/settings/{BILL}",
+        f"/checkout/{checkout['checkout_id']}",
+        authorize_url(sandbox).removeprefix(sandbox.url),
+        "/v2/oauth2/authorize",
+    ]
+
+    assert all('<a href="/">Control panel</a>' in browser.get(page).text for page in pages)
+    assert "Control panel</a>" not in browser.get("/").text
+
+
 def test_style_sheet(browser: FlaskClient) -> None:
     """The sandbox serves its own style sheet."""
     answer = browser.get("/static/sandbox.css")
