@@ -207,16 +207,21 @@ def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., Re
         try:
             return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
         except (NotAuthorized, TokenRevoked) as error:
-            if error.owner != owner or not _may_connect(state, owner):
+            if error.owner != owner or state.settings.access_token is not None:
+                raise
+            if find(state, owner).lately:
+                error.args = (_IN_CIRCLES,)
                 raise
             return views.to_login(state, owner)
 
     return wrapper
 
 
-def _may_connect(state: State, owner: str) -> bool:
-    """Tell whether a login may help: not the one a moment ago, and not where there is none."""
-    return state.settings.access_token is None and not find(state, owner).lately
+_IN_CIRCLES = (
+    "The authorization ended within a minute of the login that granted it, and the call was not"
+    " executed. Another login would go round in circles: was it disconnected, or does another"
+    " owner connect the same WePay user?"
+)
 
 
 def _current_client() -> WePayClient:

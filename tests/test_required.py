@@ -231,8 +231,11 @@ def test_revoked_just_after_the_grant(
     """Within a minute of a grant the error goes on, so that nothing goes round in circles."""
     wepay_sandbox.revoke(connected)
 
-    with time_machine.travel(timedelta(seconds=50)), pytest.raises(TokenRevoked):
+    with time_machine.travel(timedelta(seconds=50)), pytest.raises(TokenRevoked) as raised:
         client.get("/call")
+
+    assert "does another owner connect the same WePay user?" in str(raised.value)
+    assert "wepay.login" not in str(raised.value)
 
 
 def test_dead_for_good(client: FlaskClient, wepay_sandbox: Sandbox, connected: int) -> None:
@@ -289,6 +292,31 @@ def test_disconnected_inside(
         answer = client.get("/leave")
 
     assert answer.location == "/wepay/login?next=/leave"
+
+
+def test_disconnected_inside_just_after_the_grant(
+    make_app: MakeApp, wepay_sandbox: Sandbox, wepay_connect: Connect
+) -> None:
+    """Within the minute the error says so, and sends nobody to the login that was refused."""
+    app = make_app()
+
+    @app.get("/leave")
+    @wepay_required
+    def leave() -> Any:
+        current_wepay.disconnect()
+        try:
+            return current_wepay.call("user")
+        except NotAuthorized as error:
+            seen.append(error)
+            raise
+
+    seen: list[NotAuthorized] = []
+    client = app.test_client()
+    client.get("/as/alice")
+    wepay_connect(client)
+
+    assert client.get("/leave").status_code == 403
+    assert "was it disconnected" in str(seen[0])
 
 
 def test_async_view(make_app: MakeApp, wepay_sandbox: Sandbox, wepay_connect: Connect) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import has_request_context
+
 from .. import signals
 from ..errors import APIError, NotAuthorized, TokenRevoked, WePayError
 from ..state import State
@@ -68,8 +70,10 @@ class Candidates:
         return None
 
     def _nobody_left(self, call: str) -> WePayError:
+        if self._owner is None:
+            return NotAuthorized(_LOGGED_OUT if has_request_context() else _NO_REQUEST)
         if self._refusal is None and self._found.ended not in ("revoked", "deleted"):
-            return NotAuthorized(_WHY.get(self._found.ended, _NOBODY), owner=self._owner)
+            return NotAuthorized(_WHY[self._found.ended], owner=self._owner)
         refusal = self._refusal if isinstance(self._refusal, APIError) else APIError()
         return TokenRevoked(
             _ENDED if self._state.settings.access_token is None else _MERCHANT,
@@ -97,8 +101,13 @@ def signal_end(state: State, ended: Authorization, reason: str) -> None:
         signals.send(signals.wepay_token_revoked, owner=owner, user_id=user_id, reason=reason)
 
 
-_NOBODY = "Nobody is connected: send the user to wepay.login."
+_NO_REQUEST = (
+    "Outside of a request there is no current owner: in a job or a script use"
+    " wepay.client_for(owner)."
+)
+_LOGGED_OUT = "Nobody is logged in, so nobody is connected: send the user to wepay.login."
 _WHY: dict[str | None, str] = {
+    None: "The owner is not connected: send the user to wepay.login.",
     "expired": "The authorization has expired: send the user to wepay.login.",
     "disconnected": "The owner has disconnected: send the user to wepay.login.",
 }

@@ -66,8 +66,8 @@ class WePayClient:
         self,
         call: str,
         /,
-        *,
         params: Mapping[str, Any] | None = None,
+        *,
         api_version: str | None = None,
         risk_token: str | None = None,
         client_ip: str | None = None,
@@ -77,9 +77,10 @@ class WePayClient:
     ) -> Any:
         """Make a call, such as ``call("account/create", name=…)``, and return the answer.
 
-        `params` is a mapping of further parameters, for names that collide with the keywords
-        here. `timeout` is in seconds for the whole call, `wait` for how long it may wait
-        for its turn on top. `risk_token` and `client_ip` go into WePay's headers:
+        `params` is a mapping of further parameters: those whose names collide with the keywords
+        here, or all of them, as in ``call("account/create", {"name": …})``. `timeout` is in
+        seconds for the whole call, `wait` for how long it may wait for its turn on top.
+        `risk_token` and `client_ip` go into WePay's headers:
         https://developer.wepay.com/api/general/api-call
 
         :raises InvalidCall: if it is not the name of a call, a token is a parameter, or a

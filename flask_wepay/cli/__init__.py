@@ -16,7 +16,14 @@ from flask.cli import AppGroup
 
 from ..api.client import WePayClient
 from ..api.lookup import find
-from ..errors import ConfigurationError, InvalidCall, TokenUnreadable, WePayError
+from ..errors import (
+    ConfigurationError,
+    InvalidCall,
+    NotAuthorized,
+    TokenRevoked,
+    TokenUnreadable,
+    WePayError,
+)
 from ..ipns import PARAMETER
 from ..tokens.store import MERCHANT
 from .callback_uris import callback_uri
@@ -80,7 +87,12 @@ def call_(call: str, parameters: tuple[str, ...], owner: str | None, file: TextI
     elif owner is None:
         raise click.UsageError("Missing option '--owner'.")
     given = {**_read_object(file), **dict(_read_parameter(text) for text in parameters)}
-    answer = WePayClient(state, owner).call(call, params=given)
+    try:
+        answer = WePayClient(state, owner).call(call, given)
+    except (NotAuthorized, TokenRevoked) as error:
+        if owner == MERCHANT:
+            raise
+        raise Problem(f"Owner '{owner}': {error}") from None
     click.echo(json.dumps(_redacted(answer), indent=2))
 
 

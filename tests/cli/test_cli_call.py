@@ -143,7 +143,7 @@ def test_nobody(run: Run) -> None:
     result = run("call", "user", "--owner", "nobody")
 
     assert result.exit_code == 1
-    assert "Error: Nobody is connected" in result.stderr
+    assert "Error: Owner 'nobody': The owner is not connected" in result.stderr
 
 
 def test_revoked(run: Run, wepay_sandbox: Sandbox, told: list[Any]) -> None:

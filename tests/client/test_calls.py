@@ -136,6 +136,15 @@ def test_any_mapping_will_do(serve: Any, client_at: Any) -> None:
     assert server.requests[0].json == {"a": 1}
 
 
+def test_parameters_in_the_second_place(serve: Any, client_at: Any) -> None:
+    """A mapping in the second place, where WePay's own SDK has it, is the parameters."""
+    server = serve(echo)
+
+    client_at(server.url).call("account/create", {"name": "n", "timeout": 1}, description="d")
+
+    assert server.requests[0].json == {"name": "n", "timeout": 1, "description": "d"}
+
+
 @pytest.mark.parametrize("value", [{"account_id": 1}, [{"account_id": 1}], [], {}])
 def test_objects_and_arrays_are_answers(client_of: Any, value: Any) -> None:
     """An answer is the decoded JSON: an object, or a bare array as of account/find."""
@@ -331,7 +340,9 @@ def test_current_wepay_is_harmless_outside_of_a_request(app: Flask) -> None:
     """Outside of a request current_wepay is nobody's; outside of an application it is unbound."""
     with app.app_context():
         assert not current_wepay.authorized
-        with pytest.raises(NotAuthorized):
+        with pytest.raises(NotAuthorized, match=r"Outside of a request .* wepay\.client_for"):
+            current_wepay.call("user")
+        with app.test_request_context(), pytest.raises(NotAuthorized, match="Nobody is logged in"):
             current_wepay.call("user")
 
     assert repr(current_wepay) == "<LocalProxy unbound>"
