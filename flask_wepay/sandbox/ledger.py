@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from threading import RLock
 from typing import Any
 
 from .ipns import IPNQueue
-from .objects import CHECKOUT_LIFETIME, Account, Checkout, Token
+from .objects import (
+    CAPTURE_LIFETIME,
+    CHECKOUT_LIFETIME,
+    RELEASE_LIFETIME,
+    Account,
+    AccountState,
+    Checkout,
+    CheckoutState,
+    Token,
+)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The money of an account."""
+
+    available: Decimal
+    #: Of payments that are not released yet.
+    incoming: Decimal
+    disputed: Decimal
 
 
 class Ledger:
@@ -38,50 +58,82 @@ class Ledger:
             return account
 
     def accounts_of(self, token: Token) -> list[Account]:
-        """List the accounts that a token may see, oldest first."""
+        """List the accounts that a token may see and that are not deleted, oldest first."""
         with self._lock:
             return [
                 account
                 for account in self.accounts.values()
-                if (account.owner_user_id, account.client_id) == (token.user_id, token.client_id)
+                if account.state != "deleted" and self.may_see(token, account)
             ]
 
-    def change_account(self, account: Account, state: str) -> None:
-        """Move an account to another state and tell its callback_uri."""
+    def may_see(self, token: Token, account: Account) -> bool:
+        """Tell whether an account is one of the token's user and application."""
+        return (account.owner_user_id, account.client_id) == (token.user_id, token.client_id)
+
+    def change_account(self, account: Account, state: AccountState, *reasons: str) -> None:
+        """Move an account to another state, for these reasons, and tell its callback_uri."""
         with self._lock:
             account.state = state
+            account.disabled_reasons = list(reasons)
             if account.callback_uri:
                 self._ipns.add(account.callback_uri, account_id=account.account_id)
+
+    def balance_of(self, account: Account) -> Balance:
+        """Add up what was paid, released, given back and charged back."""
+        with self._lock:
+            checkouts = self.checkouts_of(account)
+            released = [checkout.net for checkout in checkouts if checkout.state == "released"]
+            return Balance(
+                sum(released, Decimal(0)),
+                sum((checkout.net for checkout in checkouts), Decimal(0)) - sum(released),
+                sum((c.amount for c in checkouts if c.state == "charged back"), Decimal(0)),
+            )
 
     def add_checkout(self, token: Token, **details: Any) -> Checkout:
         """Begin a payment."""
         with self._lock:
+            now = self._clock()
             checkout = Checkout(
-                next(self._ids), token.client_id, create_time=int(self._clock()), **details
+                next(self._ids), token.client_id, create_time=int(now), state_since=now, **details
             )
             self.checkouts[checkout.checkout_id] = checkout
             return checkout
 
     def checkout(self, checkout_id: int) -> Checkout:
-        """Find a checkout, expired by now if nobody paid, or raise :exc:`LookupError`."""
+        """Find a checkout, given up by now if nobody went on, or raise :exc:`LookupError`."""
         with self._lock:
             checkout = self.checkouts[checkout_id]
-            too_old = checkout.create_time + CHECKOUT_LIFETIME <= self._clock()
-            if checkout.state == "new" and too_old:
-                self.change_checkout(checkout, "expired")
+            lifetime, end = _overdue(checkout)
+            if end is not None and checkout.state_since + lifetime <= self._clock():
+                if end == "refunded":
+                    checkout.amount_refunded = checkout.amount
+                self.change_checkout(checkout, end)
             return checkout
+
+    def checkouts_of(self, account: Account) -> list[Checkout]:
+        """List the checkouts of an account, oldest first."""
+        with self._lock:
+            return [
+                self.checkout(checkout.checkout_id)
+                for checkout in list(self.checkouts.values())
+                if checkout.account_id == account.account_id
+            ]
 
     def all_checkouts(self) -> list[Checkout]:
         """List every checkout, oldest first."""
         with self._lock:
             return [self.checkout(checkout_id) for checkout_id in self.checkouts]
 
-    def change_checkout(self, checkout: Checkout, state: str) -> None:
+    def change_checkout(self, checkout: Checkout, state: CheckoutState) -> None:
         """Move a checkout to another state and tell its callback_uri."""
         with self._lock:
             checkout.state = state
+            checkout.state_since = self._clock()
             if checkout.callback_uri:
-                self._ipns.add(checkout.callback_uri, checkout_id=checkout.checkout_id)
+                fields: dict[str, object] = {"checkout_id": checkout.checkout_id}
+                if checkout.reference_id is not None:
+                    fields["reference_id"] = checkout.reference_id
+                self._ipns.add(checkout.callback_uri, **fields)
 
     def refund(self, checkout: Checkout, amount: Decimal, reason: str) -> None:
         """Give money back; all of it makes the checkout refunded."""
@@ -90,3 +142,17 @@ class Ledger:
             checkout.refund_reason = reason
             state = "refunded" if checkout.amount_refunded == checkout.amount else checkout.state
             self.change_checkout(checkout, state)
+
+
+def _overdue(checkout: Checkout) -> tuple[float, CheckoutState | None]:
+    """Give for how long a checkout may stay in its state, and what becomes of it then.
+
+    https://developer.wepay.com/api/api-calls/checkout
+    """
+    if checkout.state == "new":
+        return CHECKOUT_LIFETIME, "expired"
+    if checkout.state == "authorized" and not checkout.auto_capture:
+        return CAPTURE_LIFETIME, "cancelled"
+    if checkout.state == "captured" and not checkout.auto_release:
+        return RELEASE_LIFETIME, "refunded"
+    return 0.0, None

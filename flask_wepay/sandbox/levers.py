@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import NoneType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask
@@ -16,7 +16,16 @@ from .faults import Fault, Faults, Hold, When, check_seconds, check_type, make_a
 from .gate import Patience
 from .ipns import IPN, Post
 from .log import Exchange, Log
-from .objects import SCOPES, Account, Application, Checkout, Token, User
+from .objects import (
+    SCOPES,
+    Account,
+    AccountState,
+    Application,
+    Checkout,
+    CheckoutState,
+    Token,
+    User,
+)
 from .world import CLIENT_ID, CLIENT_SECRET, Clock, World
 
 #: Where the sandbox is unless told otherwise; the same as WEPAY_SANDBOX_URL's default.
@@ -212,18 +221,40 @@ class Levers:
 
     # Payments
 
+    def confirm_user(self, user_id: int) -> User:
+        """Let a pending user confirm the registration: their accounts wait for them no more."""
+        return self.world.confirm_user(user_id)
+
     def verify_account(self, account_id: int) -> Account:
         """Let a merchant have given WePay what it asked for: the account becomes active."""
+        return self.change_account(account_id, "active")
+
+    def change_account(
+        self, account_id: int, state: AccountState, *, reason: str = "fraud"
+    ) -> Account:
+        """Move an account to another state, as WePay would, and queue the IPN.
+
+        :param reason: why it is disabled, one of WePay's words.
+        """
+        if state not in get_args(AccountState):
+            raise ValueError(f"state must be one of {', '.join(get_args(AccountState))}.")
         account = self.world.ledger.accounts[account_id]
-        self.world.ledger.change_account(account, "active")
+        reasons = [reason] if state == "disabled" else []
+        self.world.ledger.change_account(account, state, *reasons)
         return account
 
-    def pay(self, checkout_id: int, *, state: str = "authorized") -> Checkout:
+    def pay(self, checkout_id: int, *, state: CheckoutState = "authorized") -> Checkout:
         """Move a payment on, as its payer or WePay would, and queue the IPN.
 
         :param state: authorized, captured, released, failed or any other of WePay's.
+        :raises ValueError: if there is no such state, or the payment waits for a call.
         """
+        if state not in get_args(CheckoutState):
+            raise ValueError(f"state must be one of {', '.join(get_args(CheckoutState))}.")
         checkout = self.world.ledger.checkout(checkout_id)
+        waits_for = checkout.call_for(state)
+        if waits_for:
+            raise ValueError(f"This payment is {state} by the call {waits_for} only.")
         self.world.ledger.change_checkout(checkout, state)
         return checkout
 

@@ -15,7 +15,27 @@ CODE_LIFETIME = 600
 #: Seconds that an unpaid checkout lives.
 CHECKOUT_LIFETIME = 1800
 
+#: Seconds that the token of a registration lives. https://developer.wepay.com/api/api-calls/user
+REGISTRATION_LIFETIME = 90 * 24 * 3600
+
+#: Seconds that a payment waits for its capture or release before WePay gives it up.
+CAPTURE_LIFETIME, RELEASE_LIFETIME = 7 * 24 * 3600, 14 * 24 * 3600
+
 Environment = Literal["stage", "production"]
+
+AccountState = Literal["action_required", "pending", "active", "disabled", "deleted"]
+
+CheckoutState = Literal[
+    "new",
+    "authorized",
+    "captured",
+    "released",
+    "cancelled",
+    "refunded",
+    "charged back",
+    "failed",
+    "expired",
+]
 
 
 @dataclass
@@ -110,7 +130,9 @@ class Account:
     create_time: int
     type: str = "personal"
     reference_id: str | None = None
-    state: str = "action_required"
+    state: AccountState = "action_required"
+    #: Why it was disabled: "fraud", "tos_violation" or another of WePay's reasons.
+    disabled_reasons: list[str] = field(default_factory=list)
     country: str = "US"
     currencies: list[str] = field(default_factory=lambda: ["USD"])
     image_uri: str | None = None
@@ -133,12 +155,15 @@ class Checkout:
     currency: str
     amount: Decimal
     create_time: int
-    state: str = "new"
+    state: CheckoutState = "new"
+    #: When it came into its state, in seconds since 1970.
+    state_since: float = 0.0
     long_description: str | None = None
     reference_id: str | None = None
     unique_id: str | None = None
     callback_uri: str | None = None
     delivery_type: str | None = None
+    auto_capture: bool = True
     auto_release: bool = True
     app_fee: Decimal = Decimal(0)
     fee_payer: str = "payer"
@@ -166,3 +191,18 @@ class Checkout:
             return Decimal(0)
         fees = self.processing_fee + self.app_fee
         return self.amount + fees if self.fee_payer == "payer" else self.amount
+
+    @property
+    def net(self) -> Decimal:
+        """Give what the payee has of it, or will have: no more once it is given back."""
+        if self.state not in {"authorized", "captured", "released"}:
+            return Decimal(0)
+        borne = self.fee_payer in {"payee", "payee_from_app"}
+        fees = self.processing_fee + self.app_fee if borne else Decimal(0)
+        return self.amount - fees - self.amount_refunded
+
+    def call_for(self, state: str) -> str | None:
+        """Name the call that alone brings it into a state, None where none has to."""
+        if not self.auto_capture and self.state in {"new", "authorized"}:
+            return "checkout/capture" if state in {"captured", "released"} else None
+        return "checkout/release" if not self.auto_release and state == "released" else None

@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from .levers import Levers
+from .objects import CheckoutState
 from .running import current_sandbox
 
 routes = Blueprint("panel", __name__)
@@ -93,7 +94,9 @@ BUTTONS: dict[str, tuple[str, Callable[[Levers, Form], Any]]] = {
     "verify": ("accounts", lambda sandbox, form: sandbox.verify_account(int(form["id"]))),
     "move": (
         "checkouts",
-        lambda sandbox, form: sandbox.pay(int(form["id"]), state=form["state"]),
+        lambda sandbox, form: sandbox.pay(
+            int(form["id"]), state=cast("CheckoutState", form["state"])
+        ),
     ),
     "deliver": ("ipns", lambda sandbox, form: sandbox.deliver_ipn(int(form["id"]))),
     "fail": ("ipns", lambda sandbox, form: sandbox.fail_ipn(int(form["id"]))),

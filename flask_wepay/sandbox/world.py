@@ -200,6 +200,20 @@ class World:
             for token in self.living_tokens(user_id):
                 self._notify(token)
 
+    def confirm_user(self, user_id: int) -> User:
+        """End a pending registration: the token lives on, and so do the user's accounts."""
+        with self.lock:
+            user = self.users[user_id]
+            if user.state != "pending":
+                raise ValueError(f"The user {user_id} is {user.state}, not pending.")
+            user.state = "registered"
+            for token in self.living_tokens(user_id):
+                token.expires_in = None
+            for account in self.ledger.accounts.values():
+                if account.owner_user_id == user_id and account.state == "pending":
+                    self.ledger.change_account(account, "action_required")
+            return user
+
     # Codes and tokens
 
     def issue_code(self, client_id: int, user_id: int, redirect_uri: str) -> Code:
@@ -236,6 +250,7 @@ class World:
         *,
         callback_uri: str | None = None,
         scope: Iterable[str] = SCOPES,
+        lifetime: int | None = None,
     ) -> Token:
         """Make a token, which revokes all earlier ones of application and user."""
         with self.lock:
@@ -245,7 +260,8 @@ class World:
                     self._notify(earlier)
             # WePay's tokens are opaque: only the prefix is known of them.
             access_token = PREFIXES[self.environment] + secrets.token_hex(32)
-            lifetime = None if self.expires_in == "absent" else self.expires_in
+            if lifetime is None and self.expires_in != "absent":
+                lifetime = self.expires_in
             token = Token(
                 access_token,
                 client_id,

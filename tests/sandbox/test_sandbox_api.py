@@ -236,7 +236,7 @@ def test_error_table(error_code: int) -> None:
     assert line.meaning
 
 
-@pytest.mark.parametrize("error_code", [2001, 2004, 3003, 4003, 5001, 6001, 8001, 10001, 10999])
+@pytest.mark.parametrize("error_code", [2010, 3006, 4005, 5001, 6001, 8001, 10001, 10999])
 def test_codes_of_a_class(error_code: int) -> None:
     """Any code of the documented classes can be raised."""
     body = Refused(error_code).body()
@@ -353,7 +353,7 @@ def test_register(sandbox: Sandbox, call: Call) -> None:
     ("changes", "error", "error_code"),
     [
         ({"scope": "view_user"}, "invalid_scope", 1003),
-        ({"email": "bill@example.com"}, "processing_error", 7002),
+        ({"email": "bill@example.com"}, "invalid_request", 7002),
     ],
 )
 def test_register_refused(call: Call, changes: dict[str, str], error: str, error_code: int) -> None:
@@ -367,8 +367,34 @@ def test_send_confirmation(sandbox: Sandbox, call: Call) -> None:
     """Only a pending user can be sent a confirmation."""
     pending = sandbox.issue_token(sandbox.make_user(state="pending").user_id)
 
-    assert call("user/send_confirmation", pending, email_message="Hi").status_code == 200
-    assert problem(call("user/send_confirmation")) == (400, 7002)
+    for name in ("user/send_confirmation", "user/resend_confirmation"):
+        assert call(name, pending, email_message="Hi").status_code == 200
+        refused = call(name)
+        assert problem(refused) == (400, 7002)
+        assert refused.json["error_description"] == "This access_token is already approved."
+        assert refused.json["documentation_url"].endswith("#7002")
+
+
+def test_a_registration_is_confirmed(sandbox: Sandbox, clock: Clock, call: Call) -> None:
+    """A registration's token ends in 90 days, unless the user confirms; so does the waiting."""
+    lost, kept = [
+        call("user/register", None, **REGISTRATION | {"email": email}).json
+        for email in ("lost@example.com", "kept@example.com")
+    ]
+    account = {"name": "A", "description": "a", "callback_uri": CALLBACK_URI}
+    made = call("account/create", kept["access_token"], **account).json
+
+    confirmed = sandbox.confirm_user(kept["user_id"])
+    clock.move(90 * 24 * 3600)
+
+    assert (lost["expires_in"], made["state"]) == (7_776_000, "pending")
+    assert problem(call("user", lost["access_token"])) == (401, 1006)
+    assert call("user", kept["access_token"]).json["state"] == confirmed.state == "registered"
+    (shown,) = call("account/find", kept["access_token"]).json
+    assert shown["state"] == "action_required"
+    assert [ipn.fields for ipn in sandbox.ipns] == [{"account_id": str(made["account_id"])}]
+    with pytest.raises(ValueError, match="is registered, not pending"):
+        sandbox.confirm_user(BILL)
 
 
 def test_missing_permission(sandbox: Sandbox, call: Call) -> None:

@@ -40,6 +40,9 @@ def test_account_create(call: Call) -> None:
         "image_uri": "NoneType",
         "supported_card_types": "list",
         "gaq_domains": "list",
+        "fee_schedule": "list",
+        "support_contact_number": "NoneType",
+        "support_phone_number": "NoneType",
         "balances": "list",
         "statuses": "list",
     }
@@ -53,10 +56,67 @@ def test_account_look_up(call: Call, account_id: int) -> None:
 
 @pytest.mark.parametrize("name", ["account", "account/modify"])
 def test_foreign_account(sandbox: Sandbox, call: Call, account_id: int, name: str) -> None:
-    """Other users' accounts are not found."""
-    mary = sandbox.issue_token(MARY)
+    """Other users' accounts are out of bounds, and so are those of other applications."""
+    sandbox.world.add_application(77, "secret")
+    strangers = [sandbox.issue_token(MARY), sandbox.issue_token(BILL, client_id=77)]
 
-    assert problem(call(name, mary, account_id=account_id)) == (400, 3001)
+    for stranger in strangers:
+        refused = call(name, stranger, account_id=account_id)
+        assert problem(refused) == (401, 3002)
+        assert refused.json["error"] == "access_denied"
+    assert problem(call(name, account_id=4711)) == (400, 3001)
+
+
+@pytest.mark.parametrize(
+    ("state", "shown", "error_code"),
+    [("disabled", "disabled", 3004), ("deleted", "deleted", 3003), ("pending", "pending", None)],
+)
+def test_account_states(
+    sandbox: Sandbox, call: Call, account_id: int, state: Any, shown: str, error_code: int | None
+) -> None:
+    """An account can be taken out of business, which its address hears of."""
+    call("account/modify", account_id=account_id, callback_uri="http://a/ipn")
+
+    sandbox.change_account(account_id, state, reason="tos_violation")
+
+    look = call("account", account_id=account_id).json
+    assert look["state"] == shown
+    assert look["disabled_reasons"] == (["tos_violation"] if state == "disabled" else [])
+    assert (call("account/find").json == []) == (state == "deleted")
+    assert sandbox.ipns[-1].fields == {"account_id": str(account_id)}
+    payment = call("checkout/create", account_id=account_id, **DONATION).json
+    assert payment.get("error_code") == error_code
+
+
+def test_no_such_account_state(sandbox: Sandbox, account_id: int) -> None:
+    """An account has WePay's states only."""
+    with pytest.raises(ValueError, match="one of action_required, pending, active"):
+        sandbox.change_account(account_id, "closed")  # type: ignore[arg-type]
+
+
+def test_balances(sandbox: Sandbox, call: Call, account_id: int) -> None:
+    """An account's balances follow what is paid, released, given back and charged back."""
+
+    def pay(amount: float, *states: str, **details: Any) -> int:
+        arguments = {"account_id": account_id, **DONATION, "amount": amount, **details}
+        checkout_id = int(call("checkout/create", **arguments).json["checkout_id"])
+        for state in states:
+            sandbox.pay(checkout_id, state=state)  # type: ignore[arg-type]
+        return checkout_id
+
+    pay(1)
+    pay(2, "authorized")
+    pay(4, "captured", fee={"fee_payer": "payee", "app_fee": 1})
+    released = pay(8, "released")
+    pay(16, "released", "charged back")
+    pay(32, "failed")
+    call("checkout/refund", checkout_id=released, amount=3, refund_reason="Rain")
+
+    (balance,) = call("account", account_id=account_id).json["balances"]
+    assert balance["balance"] == 5
+    # 2 and 4, of which the payee bears 1 for the application and 0.42 for WePay.
+    assert balance["incoming_pending_amount"] == 4.58
+    assert balance["disputed_amount"] == 16
 
 
 def test_account_find(call: Call, account_id: int) -> None:
@@ -279,7 +339,7 @@ def test_checkout_find(sandbox: Sandbox, clock: Clock, call: Call, account_id: i
 
 @pytest.mark.parametrize("name", ["checkout", "checkout/cancel", "checkout/refund"])
 def test_foreign_checkout(sandbox: Sandbox, call: Call, account_id: int, name: str) -> None:
-    """Other users' payments are not found, no more than those that there are not."""
+    """Other users' payments are out of bounds."""
     checkout_id = call("checkout/create", account_id=account_id, **DONATION).json["checkout_id"]
     mary = sandbox.issue_token(MARY)
     reason = {
@@ -287,7 +347,8 @@ def test_foreign_checkout(sandbox: Sandbox, call: Call, account_id: int, name: s
         "checkout/refund": {"refund_reason": "x"},
     }.get(name, {})
 
-    assert problem(call(name, mary, checkout_id=checkout_id, **reason)) == (400, 4001)
+    refused = call(name, mary, checkout_id=checkout_id, **reason)
+    assert (problem(refused), refused.json["error"]) == ((401, 4002), "access_denied")
     assert problem(call(name, checkout_id=4711, **reason)) == (400, 4001)
 
 
@@ -301,14 +362,16 @@ def test_checkout_expires(clock: Clock, call: Call, account_id: int) -> None:
 
 
 def test_cancel(sandbox: Sandbox, call: Call, account_id: int) -> None:
-    """A payment can be cancelled until it is captured."""
+    """A payment can be cancelled once."""
     checkout_id = call("checkout/create", account_id=account_id, **DONATION).json["checkout_id"]
 
     answer = call("checkout/cancel", checkout_id=checkout_id, cancel_reason="Changed my mind")
     again = call("checkout/cancel", checkout_id=checkout_id, cancel_reason="Really")
 
     assert answer.json == {"checkout_id": checkout_id, "state": "cancelled"}
-    assert problem(again) == (400, 4002)
+    assert (problem(again), again.json["error"]) == ((400, 4004), "invalid_request")
+    # https://github.com/activemerchant/active_merchant test/unit/gateways/wepay_test.rb
+    assert again.json["error_description"] == "this checkout has already been cancelled"
 
 
 def test_refund(sandbox: Sandbox, call: Call, account_id: int) -> None:
@@ -323,13 +386,65 @@ def test_refund(sandbox: Sandbox, call: Call, account_id: int) -> None:
     nothing = call("checkout/refund", amount=0, **arguments)
     rest = call("checkout/refund", **arguments)
 
-    assert problem(too_early) == (400, 4002)
+    assert problem(too_early) == (400, 4004)
+    assert too_early.json["error_description"] == (
+        "Checkout object must be in state 'Captured' or 'Released' to refund. "
+        "Currently it is in state new"
+    )
     assert part.json == {"checkout_id": checkout_id, "state": "captured"}
     assert problem(too_much) == (400, 1003)
     assert nothing.json["error_description"] == "amount parameter must be a positive amount"
     assert rest.json == {"checkout_id": checkout_id, "state": "refunded"}
     shown = call("checkout", checkout_id=checkout_id).json["refund"]
     assert shown == {"amount_refunded": 20.5, "refund_reason": "Rain"}
+
+
+@pytest.mark.parametrize(("state", "error_code"), [("captured", None), ("released", 4004)])
+def test_cancel_until_it_is_released(
+    sandbox: Sandbox, call: Call, account_id: int, state: Any, error_code: int | None
+) -> None:
+    """A payment that is not the payee's yet can be called off."""
+    checkout_id = call("checkout/create", account_id=account_id, **DONATION).json["checkout_id"]
+    sandbox.pay(checkout_id, state=state)
+
+    answer = call("checkout/cancel", checkout_id=checkout_id, cancel_reason="x")
+
+    assert answer.json.get("error_code") == error_code
+
+
+def test_no_such_state(sandbox: Sandbox, call: Call, account_id: int) -> None:
+    """A payment has WePay's states only."""
+    checkout_id = call("checkout/create", account_id=account_id, **DONATION).json["checkout_id"]
+
+    with pytest.raises(ValueError, match="must be one of new, authorized, captured, released"):
+        sandbox.pay(checkout_id, state="paid")  # type: ignore[arg-type]
+
+
+def test_ipn_with_a_reference_id(sandbox: Sandbox, call: Call, account_id: int) -> None:
+    """A payment's IPN carries its reference_id, where it has one."""
+    for reference in ({"reference_id": "abc567"}, {}):
+        made = call(
+            "checkout/create",
+            account_id=account_id,
+            callback_uri="http://a/ipn",
+            **reference,
+            **DONATION,
+        )
+        sandbox.pay(made.json["checkout_id"])
+
+    assert [ipn.fields.get("reference_id") for ipn in sandbox.ipns] == ["abc567", None]
+
+
+@pytest.mark.parametrize(("version", "shown"), [("2017-02-01", False), ("2017-05-31", True)])
+def test_initiated_by(
+    sandbox: Sandbox, call: Call, account_id: int, version: str, shown: bool
+) -> None:
+    """A field that came with a later version is not shown in an earlier one."""
+    sandbox.world.applications[12345].api_version = version
+
+    answer = call("checkout/create", account_id=account_id, **DONATION).json
+
+    assert ("initiated_by" in answer) == shown
 
 
 # The hosted page

@@ -53,6 +53,9 @@ ACCOUNT = {
     "disabled_reasons": ["fraud"],
     "image_uri": "https://shop.example/garden.png",
     "supported_card_types": ["visa"],
+    "fee_schedule": [{"slot": 0, "description": "2.9% + $0.30", "currency": "USD"}],
+    "support_contact_number": None,
+    "support_phone_number": None,
     "gaq_domains": ["UA-1"],
     "callback_uri": "https://shop.example/ipn",
     "balances": [

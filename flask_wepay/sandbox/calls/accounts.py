@@ -15,6 +15,8 @@ from .finding import SORT_ORDER, in_order
 from .registry import call
 from .shown import ACCOUNT
 
+#: What is wrong with an account that a call is about.
+ACCOUNT_ERRORS = (3001, 3002, 3003)
 ACCOUNT_ID = Argument("account_id", integer, required=True)
 _CHANGEABLE = (
     Argument("reference_id", text(255)),
@@ -32,11 +34,11 @@ _CHANGEABLE = (
     ACCOUNT_ID,
     answer=ACCOUNT,
     permission="manage_accounts",
-    errors=(3001,),
+    errors=(3001, 3002),
 )
 def look_up_account(context: Context, arguments: dict[str, Any]) -> Account:
     """Show one account of the token's user."""
-    return account_of(context, arguments["account_id"])
+    return account_of(context, arguments["account_id"], deleted=True)
 
 
 @call(
@@ -76,7 +78,9 @@ def create_account(context: Context, arguments: dict[str, Any]) -> Account:
     """Open a payment account for the token's user."""
     _check_account(context, arguments)
     kept = _kept(arguments, "name", "description", "type", "country", "currencies")
-    return context.world.ledger.add_account(context.token, **kept)
+    # Whoever has yet to confirm the registration has to do so for the account too.
+    state = "pending" if context.user.state == "pending" else "action_required"
+    return context.world.ledger.add_account(context.token, state=state, **kept)
 
 
 @call(
@@ -87,7 +91,7 @@ def create_account(context: Context, arguments: dict[str, Any]) -> Account:
     *_CHANGEABLE,
     answer=ACCOUNT,
     permission="manage_accounts",
-    errors=(3001,),
+    errors=ACCOUNT_ERRORS,
 )
 def modify_account(context: Context, arguments: dict[str, Any]) -> Account:
     """Change an account of the token's user."""
@@ -98,12 +102,17 @@ def modify_account(context: Context, arguments: dict[str, Any]) -> Account:
     return account
 
 
-def account_of(context: Context, account_id: int) -> Account:
-    """Find an account that the token may see."""
-    for account in context.world.ledger.accounts_of(context.token):
-        if account.account_id == account_id:
-            return account
-    raise Refused(3001)
+def account_of(context: Context, account_id: int, *, deleted: bool = False) -> Account:
+    """Find an account that the token may see, a deleted one only where that is wanted."""
+    ledger = context.world.ledger
+    account = ledger.accounts.get(account_id)
+    if account is None:
+        raise Refused(3001)
+    if not ledger.may_see(context.token, account):
+        raise Refused(3002)
+    if account.state == "deleted" and not deleted:
+        raise Refused(3003)
+    return account
 
 
 def _kept(arguments: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ See https://developer.wepay.com/api/api-calls/checkout.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from ..answers import Refused
 from ..arguments import (
@@ -22,8 +22,8 @@ from ..arguments import (
     text,
     uri,
 )
-from ..objects import Checkout
-from .accounts import account_of
+from ..objects import Checkout, CheckoutState
+from .accounts import ACCOUNT_ERRORS, account_of
 from .context import Context
 from .finding import PAGE, SORT_ORDER, page_of
 from .registry import call
@@ -40,17 +40,7 @@ DELIVERY_TYPES = (
     "partial_prepayment",
     "full_prepayment",
 )
-STATES = (
-    "new",
-    "authorized",
-    "captured",
-    "released",
-    "cancelled",
-    "refunded",
-    "charged back",
-    "failed",
-    "expired",
-)
+CHECKOUT_ERRORS = (4001, 4002)
 
 #: https://developer.wepay.com/api/general/structures
 FEE = structure(
@@ -76,7 +66,7 @@ _CHECKOUT_ID = Argument("checkout_id", integer, required=True)
     _CHECKOUT_ID,
     answer=CHECKOUT,
     permission="collect_payments",
-    errors=(4001,),
+    errors=CHECKOUT_ERRORS,
 )
 def look_up_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     """Show one payment."""
@@ -88,7 +78,7 @@ def look_up_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     Argument("account_id", integer, required=True),
     *PAGE,
     Argument("reference_id", text(255)),
-    Argument("state", choice(*STATES)),
+    Argument("state", choice(*get_args(CheckoutState))),
     Argument("preapproval_id", integer),
     Argument("start_time", integer),
     Argument("end_time", integer),
@@ -96,7 +86,7 @@ def look_up_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     Argument("shipping_fee", decimal),
     answer=CHECKOUT,
     many=True,
-    errors=(3001,),
+    errors=ACCOUNT_ERRORS,
     permission="collect_payments",
 )
 def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout]:
@@ -104,9 +94,8 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     account = account_of(context, arguments["account_id"])
     found = [
         checkout
-        for checkout in context.world.ledger.all_checkouts()
-        if checkout.account_id == account.account_id
-        and arguments.get("reference_id") in (None, checkout.reference_id)
+        for checkout in context.world.ledger.checkouts_of(account)
+        if arguments.get("reference_id") in (None, checkout.reference_id)
         and arguments.get("state") in (None, checkout.state)
         and arguments.get("start_time", 0) <= checkout.create_time
         and checkout.create_time <= arguments.get("end_time", checkout.create_time)
@@ -134,12 +123,14 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     Argument("payer_rbits", anything),
     Argument("transaction_rbits", anything),
     answer=CHECKOUT,
-    errors=(3001,),
+    errors=(*ACCOUNT_ERRORS, 3004),
     permission="collect_payments",
 )
 def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     """Begin a payment; the same unique_id again gives the payment there is."""
     account = account_of(context, arguments["account_id"])
+    if account.state == "disabled":
+        raise Refused(3004)
     fee = arguments.get("fee", {})
     if "hosted_checkout" in arguments and "payment_method" in arguments:
         raise Refused(1003, "send either hosted_checkout or payment_method, not both")
@@ -159,14 +150,15 @@ def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     _CHECKOUT_ID,
     Argument("cancel_reason", text(255), required=True),
     answer=CHECKOUT_STATE,
-    errors=(4001, 4002),
+    errors=(*CHECKOUT_ERRORS, 4004),
     permission="collect_payments",
 )
 def cancel_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
-    """Call off a payment that was not captured yet."""
+    """Call off a payment that was not released yet."""
     checkout = checkout_of(context, arguments["checkout_id"])
-    if checkout.state not in {"new", "authorized"}:
-        raise Refused(4002, f"a checkout that is {checkout.state} can't be cancelled")
+    if checkout.state == "cancelled":
+        raise Refused(4004)
+    want_state(checkout, "new", "authorized", "captured", to="cancel")
     checkout.cancel_reason = arguments["cancel_reason"]
     context.world.ledger.change_checkout(checkout, "cancelled")
     return checkout
@@ -181,14 +173,13 @@ def cancel_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     Argument("payer_email_message", text(65535)),
     Argument("payee_email_message", text(65535)),
     answer=CHECKOUT_STATE,
-    errors=(4001, 4002),
+    errors=(*CHECKOUT_ERRORS, 4004),
     permission="collect_payments",
 )
 def refund_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     """Give a captured payment back, all of it or a part."""
     checkout = checkout_of(context, arguments["checkout_id"])
-    if checkout.state not in {"captured", "released"}:
-        raise Refused(4002, f"a checkout that is {checkout.state} can't be refunded")
+    want_state(checkout, "captured", "released", to="refund")
     left = checkout.amount - checkout.amount_refunded
     amount = arguments.get("amount", left)
     if not 0 < amount <= left:
@@ -199,12 +190,24 @@ def refund_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
 
 def checkout_of(context: Context, checkout_id: int) -> Checkout:
     """Find a payment to an account that the token may see."""
-    if checkout_id in context.world.ledger.checkouts:
-        checkout = context.world.ledger.checkout(checkout_id)
-        owned = {account.account_id for account in context.world.ledger.accounts_of(context.token)}
-        if checkout.account_id in owned:
-            return checkout
-    raise Refused(4001)
+    ledger = context.world.ledger
+    if checkout_id not in ledger.checkouts:
+        raise Refused(4001)
+    checkout = ledger.checkout(checkout_id)
+    if not ledger.may_see(context.token, ledger.accounts[checkout.account_id]):
+        raise Refused(4002)
+    return checkout
+
+
+def want_state(checkout: Checkout, *states: CheckoutState, to: str) -> None:
+    """Refuse with 4004 what can't be done to a checkout in its state, in the words seen."""
+    if checkout.state not in states:
+        wanted = " or ".join(f"'{state.capitalize()}'" for state in states)
+        raise Refused(
+            4004,
+            f"Checkout object must be in state {wanted} to {to}. "
+            f"Currently it is in state {checkout.state}",
+        )
 
 
 def _earlier(context: Context, arguments: dict[str, Any]) -> Checkout | None:

@@ -22,29 +22,27 @@ USER = Shape(
 )
 
 
-def _account_callback(context: Context, account: Account) -> object:
-    return account.callback_uri
-
-
 def _is_confirmed(account: Account) -> bool:
     return account.state == "active"
 
 
 def _balances(context: Context, account: Account) -> object:
+    balance = context.world.ledger.balance_of(account)
     return [
         {
             "currency": currency,
-            "balance": 0,
-            "incoming_pending_amount": 0,
+            "balance": number(balance.available),
+            "incoming_pending_amount": number(balance.incoming),
             "outgoing_pending_amount": 0,
             "reserved_amount": 0,
-            "disputed_amount": 0,
+            "disputed_amount": number(balance.disputed),
             "withdrawal_period": None,
             "withdrawal_type": None,
             "withdrawal_next_time": None,
             "withdrawal_bank_name": None,
         }
-        for currency in account.currencies
+        # An account has one currency today.
+        for currency in account.currencies[:1]
     ]
 
 
@@ -52,10 +50,18 @@ def _statuses(context: Context, account: Account) -> object:
     return [
         {
             "currency": currency,
-            "incoming_payments_status": "ok",
+            "incoming_payments_status": "paused" if account.state == "disabled" else "ok",
             "outgoing_payments_status": "ok" if _is_confirmed(account) else "paused",
             "account_review_status": "not_requested",
         }
+        for currency in account.currencies
+    ]
+
+
+def _fee_schedule(context: Context, account: Account) -> object:
+    schedule = "2.9% + $0.30"
+    return [
+        {"slot": 0, "description": schedule, "currency": currency}
         for currency in account.currencies
     ]
 
@@ -76,12 +82,15 @@ ACCOUNT = Shape(
     "image_uri",
     "gaq_domains",
     "callback_uri",
+    "disabled_reasons",
     optional=("reference_id", "callback_uri"),
     disablement_time=lambda context, account: None,
     action_reasons=lambda context, account: (
-        [] if _is_confirmed(account) else ["kyc", "bank_account"]
+        ["kyc", "bank_account"] if account.state in {"action_required", "pending"} else []
     ),
-    disabled_reasons=lambda context, account: [],
+    fee_schedule=_fee_schedule,
+    support_contact_number=lambda context, account: None,
+    support_phone_number=lambda context, account: None,
     supported_card_types=lambda context, account: CARDS,
     balances=_balances,
     statuses=_statuses,
@@ -117,6 +126,8 @@ CHECKOUT = Shape(
     "long_description",
     "delivery_type",
     "payment_method",
+    # A transcript of 2017-02-01 has no such field.
+    since={"initiated_by": "2017-05-31"},
     soft_descriptor=_soft_descriptor,
     initiated_by=lambda context, checkout: "customer",
     in_review=lambda context, checkout: False,

@@ -5,14 +5,15 @@ See https://developer.wepay.com/api/api-calls/user.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..answers import Refused
 from ..arguments import Argument, integer, text, uri
-from ..objects import Token, User
+from ..objects import REGISTRATION_LIFETIME, Token, User
 from .context import Context
 from .oauth2 import TOKEN, scope_problems
-from .registry import call
+from .registry import CALLS, call
 from .shown import USER
 
 
@@ -54,8 +55,12 @@ def register_user(context: Context, arguments: dict[str, Any]) -> Token:
     name = f"{arguments['first_name']} {arguments['last_name']}"
     user = world.add_user(arguments["email"], name, state="pending")
     user.first_name, user.last_name = arguments["first_name"], arguments["last_name"]
-    client_id = context.application.client_id
-    return world.issue_token(client_id, user.user_id, callback_uri=arguments.get("callback_uri"))
+    return world.issue_token(
+        context.application.client_id,
+        user.user_id,
+        callback_uri=arguments.get("callback_uri"),
+        lifetime=REGISTRATION_LIFETIME,
+    )
 
 
 @call(
@@ -68,5 +73,11 @@ def register_user(context: Context, arguments: dict[str, Any]) -> Token:
 def send_confirmation(context: Context, arguments: dict[str, Any]) -> User:
     """Pretend to mail a pending user the link that confirms the registration."""
     if context.user.state != "pending":
-        raise Refused(7002, "the user has confirmed the registration already")
+        raise Refused(7002)
     return context.user
+
+
+#: The name of the call in WePay's Java and NodeJS SDKs.
+CALLS["user/resend_confirmation"] = replace(
+    CALLS["user/send_confirmation"], name="user/resend_confirmation"
+)
