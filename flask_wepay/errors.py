@@ -1,24 +1,24 @@
-"""Every error of the package, in one tree, split by what the caller does next.
+"""Every exception of the package, in one tree that is split by what the caller does next.
 
 WePayError
     ConfigurationError            fix the settings
-        TokenUnreadable           no key opens the stored token; the row stays
-    AuthorizationError            the login did not end well
-        AuthorizationDenied       the user said no
-        StateMismatch             not a login this browser and owner began
-        ExchangeFailed            WePay refused the code
-    NotAuthorized                 nobody connected, disconnected or expired: connect
-    StoreUnavailable              our database; nothing was sent, try later
-    InvalidCall (ValueError)      not a call name, or access_token as a parameter
-    ConnectionFailed              nothing was sent: safe to repeat
-    OutcomeUnknown                sent, no usable answer: a payment may have happened
-    APIError                      WePay said no, and why
-        InvalidRequest            1001 to 1005
-        TokenInvalid              1006: keep the row, suspect the environment
-        Throttled                 1007, or our own budget
-        PermissionDenied          1010
-        TokenRevoked              1011; 7003 and state "deleted" from /user
-        ServerError               1008, or a 5xx without a code; an OutcomeUnknown too
+        TokenUnreadable           restore the old key; the row is kept
+    AuthorizationError            offer the user another login
+        AuthorizationDenied       respect the user's decision
+        StateMismatch             start a new login in this browser
+        ExchangeFailed            start a new login
+    NotAuthorized                 send the user to wepay.login
+    StoreUnavailable              retry once the database is back; nothing was sent
+    InvalidCall (ValueError)      fix the call; nothing was sent
+    ConnectionFailed              retry; nothing was sent
+    OutcomeUnknown                check first: the call may have been executed
+    APIError                      decide by error_code
+        InvalidRequest            fix the call (1001 to 1005)
+        TokenInvalid              compare the environments (1006); the row is kept
+        Throttled                 retry after retry_after seconds (1007, or the local limit)
+        PermissionDenied          ask WePay for the permission (1010)
+        TokenRevoked              send the owner to wepay.login (1011)
+        ServerError               as OutcomeUnknown (1008, or a 5xx without a code)
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ __all__ = [
 
 
 class WePayError(Exception):
-    """Stand at the root of everything this package raises.
+    """Base class of every exception that this package raises.
 
-    Facts are keyword arguments and become attributes; all of them have a
-    default, so that an error survives pickling by a job queue.
+    Keyword arguments become attributes. Each attribute has a default, so that an
+    exception survives pickling by a job queue.
 
     .. versionadded:: 1.0
     """
@@ -66,59 +66,70 @@ class WePayError(Exception):
 
 
 class ConfigurationError(WePayError):
-    """Say which setting is wrong, and the likeliest mistake.
+    """Raised when a setting, a hook or the application's setup is invalid.
+
+    The message names the setting, what is wrong with it, and the most likely mistake.
 
     .. versionadded:: 1.0
     """
 
     @classmethod
     def of(cls, key: str, what: str, mistake: str) -> Self:
-        """Make the error of one setting: its key, what is wrong, the likeliest mistake."""
+        """Return the error for one setting: its key, what is wrong, the most likely mistake."""
         return cls(f"'{key}' {what}: {mistake}.")
 
 
 class TokenUnreadable(ConfigurationError):
-    """Say that no key opens a stored token; the row stays as it is.
+    """Raised when no key decrypts a stored token; the row is kept.
 
-    The likeliest cause is a changed SECRET_KEY or WEPAY_TOKEN_KEYS without the
-    old key among the fallbacks.
+    The most likely cause is a changed SECRET_KEY or WEPAY_TOKEN_KEYS without the
+    old key among the fallbacks. Put the old key back behind the new one.
 
     .. versionadded:: 1.0
     """
 
-    #: Whose token it is (str), or None.
+    #: The owner of the token (str), or None.
     owner: str | None = None
 
 
 class AuthorizationError(WePayError):
-    """Say that a login did not end well; nothing that was connected is lost.
+    """Raised when a login fails; existing connections are kept.
+
+    Offer the user another login.
 
     .. versionadded:: 1.0
     """
 
-    #: What WePay put into ``error`` of the callback (str), or None.
+    #: The ``error`` parameter of the callback (str), or None.
     error: str | None = None
-    #: What WePay put into ``error_description`` (str), or None. Anybody can make
-    #: up the address of a callback, so it is not shown on the page.
+    #: The ``error_description`` parameter (str), or None. Anyone can forge the URL
+    #: of a callback, so don't show it on a page.
     description: str | None = None
 
 
 class AuthorizationDenied(AuthorizationError):
-    """Say that the user pressed "deny" at WePay.
+    """Raised when the user denies the connection at WePay.
+
+    Don't send the user back to WePay automatically.
 
     .. versionadded:: 1.0
     """
 
 
 class StateMismatch(AuthorizationError):
-    """Say that a callback is not of a login that this browser and owner began.
+    """Raised when a callback doesn't match a login that this browser and owner started.
+
+    The user starts a new login. If every login fails like this, the session is lost on the
+    way: SECRET_KEY differs between workers, or the browser drops the cookie.
 
     .. versionadded:: 1.0
     """
 
 
 class ExchangeFailed(AuthorizationError):
-    """Say that WePay did not give a token for the code.
+    """Raised when WePay refuses to exchange the code for a token.
+
+    The user starts a new login. If every login fails like this, run ``flask wepay check``.
 
     .. versionadded:: 1.0
     """
@@ -128,31 +139,37 @@ class ExchangeFailed(AuthorizationError):
 
 
 class NotAuthorized(WePayError):
-    """Say that the owner has to connect: nobody did, or disconnected, or it expired.
+    """Raised when the owner has no active authorization: none yet, disconnected or expired.
+
+    Send the user to ``wepay.login``.
 
     .. versionadded:: 1.0
     """
 
-    #: Who is not connected (str), or None for nobody.
+    #: The owner who isn't connected (str), or None if nobody is logged in.
     owner: str | None = None
 
 
 class StoreUnavailable(WePayError):
-    """Say that our own database did not answer; nothing was sent to WePay.
+    """Raised when the application's database doesn't answer; nothing was sent to WePay.
+
+    Retry once the database is back. If the table is missing, run your migrations.
 
     .. versionadded:: 1.0
     """
 
 
 class InvalidCall(WePayError, ValueError):
-    """Say that a call can't be made as it is written; nothing was sent.
+    """Raised when a call's name or parameters are invalid; nothing was sent.
+
+    Fix the call.
 
     .. versionadded:: 1.0
     """
 
 
 class ConnectionFailed(WePayError):
-    """Say that WePay was not reached: nothing was sent, so it is safe to repeat.
+    """Raised when WePay can't be reached; nothing was sent, so it is safe to retry.
 
     .. versionadded:: 1.0
     """
@@ -162,25 +179,26 @@ class ConnectionFailed(WePayError):
 
 
 class OutcomeUnknown(WePayError):
-    """Say that a call was sent and no usable answer came: it may have been executed.
+    """Raised when a call was sent and no usable answer arrived; it may have been executed.
 
-    Repeat ``checkout/create`` with the same ``unique_id``; look anything else up.
+    Retry ``checkout/create`` with the same ``unique_id``, its idempotency key. For any other
+    call, look up whether it was executed before you retry it.
 
     .. versionadded:: 1.0
     """
 
     #: The call's name (str).
     call: str | None = None
-    #: HTTP status (int), or None where none was read.
+    #: HTTP status (int), or None if no status line was read.
     status: int | None = None
-    #: The caller's ``unique_id`` (str), where the parameters had one.
+    #: The idempotency key (str) among the call's parameters, or None.
     unique_id: str | None = None
 
 
 class APIError(WePayError):
-    """Carry what WePay said when it refused a call.
+    """Raised when WePay refuses a call.
 
-    Decide on :attr:`error_code`, never on status or text:
+    Decide by :attr:`error_code`, never by the status or the text:
     https://developer.wepay.com/api/general/errors
 
     .. versionadded:: 1.0
@@ -188,36 +206,42 @@ class APIError(WePayError):
 
     #: The call's name (str).
     call: str | None = None
-    #: HTTP status (int); None where no answer was had.
+    #: HTTP status (int), or None if WePay wasn't asked.
     status: int | None = None
-    #: WePay's category (str), such as ``"invalid_request"``.
+    #: WePay's category (str), such as ``"invalid_request"``, or None.
     error: str | None = None
-    #: WePay's code (int); None where there was none.
+    #: WePay's code (int), or None.
     error_code: int | None = None
-    #: WePay's text (str).
+    #: WePay's text (str), or None.
     description: str | None = None
-    #: WePay's ``details`` (list), from Api-Version 2018-08-29 on.
+    #: WePay's ``details`` (list), since Api-Version 2018-08-29, or None.
     details: Any = None
 
 
 class InvalidRequest(APIError):
-    """Say that the call, a header or a parameter is wrong (1001 to 1005).
+    """Raised when the call, a header or a parameter is invalid (1001 to 1005).
+
+    Fix the call; the description names the parameter.
 
     .. versionadded:: 1.0
     """
 
 
 class TokenInvalid(APIError):
-    """Say that WePay does not know the token (1006), which revokes nothing.
+    """Raised when WePay doesn't know the token (1006); the authorization is kept.
 
-    The likeliest cause is a token of stage used in production, or the reverse.
+    The most likely cause is a stage token used in production, or the reverse. Compare
+    WEPAY_ENVIRONMENT with where the token was issued.
 
     .. versionadded:: 1.0
     """
 
 
 class Throttled(APIError):
-    """Say that there were too many calls (1007, or our own budget); none was made.
+    """Raised when a rate limit is reached; the call was not executed.
+
+    With :attr:`error_code` 1007 it is WePay's limit, without one the local limit of
+    WEPAY_THROTTLE. Retry after :attr:`retry_after` seconds, or pass ``wait=seconds``.
 
     .. versionadded:: 1.0
     """
@@ -227,24 +251,31 @@ class Throttled(APIError):
 
 
 class PermissionDenied(APIError):
-    """Say that the user or the application may not do this (1010).
+    """Raised when the user or the application isn't permitted to make the call (1010).
+
+    Ask WePay for the permission, or make the call as another owner.
 
     .. versionadded:: 1.0
     """
 
 
 class TokenRevoked(APIError):
-    """Say that the owner's authorization has ended at WePay; the call was not executed.
+    """Raised when the owner's authorization is revoked; the call was not executed.
+
+    WePay said so of every active token of the owner: by 1011, or, at ``/user``, by 7003 or
+    the state "deleted". Send the owner to ``wepay.login``.
 
     .. versionadded:: 1.0
     """
 
-    #: Whose authorization ended (str).
+    #: The owner of the authorization (str).
     owner: str | None = None
 
 
 class ServerError(APIError, OutcomeUnknown):
-    """Say that WePay failed (1008, or a 5xx without a code): it may have been executed.
+    """Raised when WePay fails (1008, or a 5xx without a code); the call may have been executed.
+
+    Treat it as :exc:`OutcomeUnknown`, which it is too.
 
     .. versionadded:: 1.0
     """

@@ -1,7 +1,7 @@
-"""Signals, which tell the application what happened. The sender is the app.
+"""Signals that notify the application of what happened. The sender is the app.
 
-Each is sent once, after the commit. A receiver that raises is logged, and
-neither undoes anything nor keeps the other receivers from running.
+Each signal is sent once, after the commit. An exception in a receiver is logged; it
+undoes nothing, and the other receivers still run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "wepay_user_deleted",
 ]
 
-#: What looks like a token, or stands where a token, a secret or a signature does.
+#: Matches a token, and the value of anything named like a token, a secret or a signature.
 _SECRET = re.compile(
     r"""\b(?:STAGE|PRODUCTION)_[\w-]+
     | (?P<name>
@@ -36,52 +36,53 @@ _SECRET = re.compile(
 _signals = Namespace()
 _logger = logging.getLogger("flask_wepay")
 
-#: An owner connected: ``owner`` (str), ``user_id`` (int, WePay's).
+#: Sent when an owner has connected: ``owner`` (str), ``user_id`` (int, WePay's).
 #:
 #: .. versionadded:: 1.0
 wepay_authorized = _signals.signal("wepay-authorized")
 
-#: A login came back without a code: ``owner`` (str), ``error`` (str, such as
-#: ``"access_denied"``), ``description`` (str or None).
+#: Sent when a login comes back with an error instead of a code: ``owner`` (str), ``error``
+#: (str, such as ``"access_denied"``), ``description`` (str or None).
 #:
 #: .. versionadded:: 1.0
 wepay_denied = _signals.signal("wepay-denied")
 
-#: An owner's last token died: ``owner`` (str), ``user_id`` (int),
-#: ``reason`` (str, ``"revoked"``: the only value so far).
+#: Sent when an owner's last active token is revoked: ``owner`` (str), ``user_id`` (int),
+#: ``reason`` (str, currently always ``"revoked"``).
 #:
 #: .. versionadded:: 1.0
 wepay_token_revoked = _signals.signal("wepay-token-revoked")
 
-#: WePay deleted the user: ``owner`` (str), ``user_id`` (int). Sent instead of
-#: :data:`wepay_token_revoked` where ``/user`` said so.
+#: Sent when ``/user`` says that WePay deleted the user: ``owner`` (str), ``user_id`` (int).
+#: It takes the place of :data:`wepay_token_revoked`.
 #:
 #: .. versionadded:: 1.0
 wepay_user_deleted = _signals.signal("wepay-user-deleted")
 
-#: An IPN about another object arrived: ``fields`` (mapping of str). Sent at least
-#: once; a receiver that raises makes the answer 503, so that WePay delivers again.
+#: Sent when an IPN about an object other than a user arrives: ``fields`` (mapping of str).
+#: It is sent at least once per IPN. If a receiver raises, the response is 503, and WePay
+#: delivers the IPN again.
 #:
 #: .. versionadded:: 1.0
 wepay_ipn_received = _signals.signal("wepay-ipn-received")
 
 
 def send(signal: NamedSignal, **facts: Any) -> bool:
-    """Send a signal of the current app to every receiver; return whether all succeeded."""
+    """Send a signal of the current app to every receiver, and return whether all succeeded."""
     app = app_ctx.app
     succeeded = True
     for receiver in signal.receivers_for(app):
         try:
             app.ensure_sync(receiver)(app, **facts)
         except Exception as error:  # noqa: BLE001
-            # Whatever a receiver does wrong must not undo what is already true.
+            # Whatever a receiver raises must not undo what is already committed.
             succeeded = False
             _logger.error("A receiver of %s raised:\n%s", signal.name, _traceback(app, error))
     return succeeded
 
 
 def _traceback(app: Flask, error: Exception) -> str:
-    """Write a traceback without the secrets that a receiver's error may name."""
+    """Return a traceback without the secrets that a receiver's exception may contain."""
     text = "".join(traceback.format_exception(error))
     settings = app.extensions["wepay"].settings
     for secret in (settings.client_secret, settings.access_token):
