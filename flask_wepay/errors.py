@@ -148,6 +148,9 @@ class NotAuthorized(WePayError):
 
     #: The owner who isn't connected (str), or None if nobody is logged in.
     owner: str | None = None
+    #: Where a browser is to go (str), a path of this site that leads to WePay and back to the
+    #: page that asked; None where no view with ``wepay_required`` refused.
+    connect_url: str | None = None
 
 
 class StoreUnavailable(WePayError):

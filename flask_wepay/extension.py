@@ -25,7 +25,7 @@ from .ipns import Origin, signed
 from .oauth.client import register
 from .oauth.cookie import check_cookie
 from .settings import Settings, read_settings
-from .state import Hooks, State, browser_may_own, checked_owner, current_owner, current_state
+from .state import Hooks, State, checked_owner, current_owner, current_state
 from .tokens import Token
 from .tokens.store import Store, TokenGetter, TokenSetter
 
@@ -35,6 +35,7 @@ _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 _OwnerLoader = TypeVar("_OwnerLoader", bound=Callable[[], str | None])
 _Getter = TypeVar("_Getter", bound=TokenGetter)
 _Setter = TypeVar("_Setter", bound=TokenSetter)
+_FrontEnd = TypeVar("_FrontEnd", bound=Callable[[], str | None])
 _Prefill = TypeVar("_Prefill", bound=Callable[[], Mapping[str, Any] | None])
 
 
@@ -161,6 +162,16 @@ class WePay:
         self._hooks.prefill = _checked_hook(function)
         return function
 
+    def front_end(self, function: _FrontEnd) -> _FrontEnd:
+        """Register what says which kind of front end the current request is of.
+
+        It returns "page" for a browser that goes there, "htmx", "script", or None to let the
+        request's headers decide. Only a page is led to wepay.login; htmx is told to go there,
+        and a script gets a problem document.
+        """
+        self._hooks.front_end = _checked_hook(function)
+        return function
+
     def _store_of(self, settings: Settings) -> Callable[[], Store]:
         model, session = self._token_model, self._session
 
@@ -189,9 +200,10 @@ def _checked_hook(function: _Hook) -> _Hook:
 def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
     """Let only a connected owner see a view; others go to wepay.login and come back.
 
-    On other methods than GET and HEAD it raises NotAuthorized (403). An authorization that ends
-    inside the view has the same effect, if it is the current owner's own and older than
-    a minute; else the error goes on, so that nothing goes round in circles.
+    On other methods than GET and HEAD, and for a request that is no navigation of a browser's,
+    it raises NotAuthorized: 403, or 401 for nobody. An authorization that ends inside the view
+    has the same effect, if it is the current owner's own and older than a minute; else the
+    error goes on, so that nothing goes round in circles.
 
     .. versionadded:: 1.0
     """
@@ -200,10 +212,8 @@ def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., Re
     def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         state = current_state()
         owner = current_owner(state)
-        if owner is None:
-            return views.to_login(state, None) if browser_may_own(state) else views.unauthorized()
-        if not WePayClient(state, owner).authorized:
-            return views.to_login(state, owner)
+        if owner is None or not WePayClient(state, owner).authorized:
+            return pages.to_login(state, owner)
         try:
             return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
         except (NotAuthorized, TokenRevoked) as error:
@@ -212,7 +222,7 @@ def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., Re
             if find(state, owner).lately:
                 error.args = (_IN_CIRCLES,)
                 raise
-            return views.to_login(state, owner)
+            return pages.to_login(state, owner)
 
     return wrapper
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from flask import request, url_for
@@ -13,7 +12,7 @@ from .errors import ConfigurationError
 from .oauth.logins import local_path
 from .state import State
 
-__all__ = ["home", "link", "login_redirect", "own_paths"]
+__all__ = ["home", "link", "local_next", "login_redirect"]
 
 #: What browsers take for the slashes before a host.
 _SLASHES = re.compile(r"^[/\\\x00-\x20]+")
@@ -28,10 +27,10 @@ def link(endpoint: str, **values: Any) -> str:
     return _SLASHES.sub("/", url_for(endpoint, **values))
 
 
-def own_paths() -> Iterator[str]:
-    """Return the addresses that no `next` may lead to."""
-    for name in ("login", "callback", "ipn"):
-        yield link(f"wepay.{name}")
+def local_next(target: str | None) -> str | None:
+    """Return a `next` that stays on this site and leads past our own routes, or None."""
+    own_paths = (link(f"wepay.{name}") for name in ("login", "callback", "ipn"))
+    return local_path(target, own_paths)
 
 
 def login_redirect(state: State) -> str:

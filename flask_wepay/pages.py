@@ -1,15 +1,19 @@
-"""What our routes answer where a login does not simply go on: pages, and errors as pages."""
+"""What is answered where a login does not simply go on: pages, problem documents, redirects."""
 
 from __future__ import annotations
 
+import json
 import logging
+from http import HTTPStatus
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from flask import current_app, make_response, render_template, request
+from flask import current_app, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from jinja2 import Environment, FileSystemLoader
+from werkzeug.exceptions import Unauthorized
+from werkzeug.wrappers import Response
 
 from .api.windows import Budget
 from .errors import (
@@ -25,11 +29,12 @@ from .errors import (
     TokenUnreadable,
     WePayError,
 )
+from .front_ends import front_end, here, page_of_request
 from .links import home, link
-from .state import current_owner, current_state
+from .state import State, browser_may_own, current_owner, current_state
 from .texts import Text, text_of
 
-__all__ = ["NEXT", "render", "show_error"]
+__all__ = ["NEXT", "login_url", "refuse", "render", "show_error", "to_login"]
 
 #: Where a request's environ has the `next` that its error page leads to; g may outlive requests.
 NEXT = "flask_wepay.next"
@@ -45,32 +50,126 @@ _PLAIN = Environment(
 _logger = logging.getLogger("flask_wepay")
 
 
+def to_login(state: State, owner: str | None) -> ResponseReturnValue:
+    """Send a browser that has to connect first to wepay.login, and back to where it is.
+
+    :raises NotAuthorized: where that can't be: a script asks, the request is no GET, or without
+        Flask-Login nobody is logged in.
+    """
+    asks, somebody = front_end(state), owner is not None or browser_may_own(state)
+    if asks == "page" and somebody and request.method in ("GET", "HEAD"):
+        return redirect(login_url(here()))
+    return refuse(state, owner, login_url(page_of_request()))
+
+
+def refuse(state: State, owner: str | None, connect_url: str) -> ResponseReturnValue:
+    """Refuse a request for want of a connection; nobody is answered as Flask-Login does.
+
+    A script is not, for it would follow to the page to log in on, unless the application has
+    an ``unauthorized_handler``.
+
+    :raises NotAuthorized: in all other cases.
+    """
+    if owner is not None or browser_may_own(state):
+        message = "Connect with WePay first, then send this again."
+        raise NotAuthorized(message, owner=owner, connect_url=connect_url)
+    login_manager = getattr(current_app, "login_manager", None)
+    if login_manager is not None and (
+        front_end(state) == "page" or login_manager.unauthorized_callback
+    ):
+        return login_manager.unauthorized()  # type: ignore[no-any-return]
+    raise NotAuthorized("Nobody is logged in.", connect_url=connect_url)
+
+
+def login_url(next_path: str | None, *, force: bool = False) -> str:
+    """Return the address of a login that leads back to a path of this site."""
+    return link("wepay.login", next=next_path, force=1 if force else None)
+
+
 def show_error(error: WePayError) -> ResponseReturnValue:
-    """Answer an error of our own routes with a page; other views' errors go on as they are.
+    """Answer an error of our own routes; other views' errors go on as they are.
 
     Registered for the application, so that an application's own handlers come first.
     """
+    state, status = current_state(), _status(error)
     if request.blueprint != "wepay" and not _is_refusal(error):
         return _leave_to_app(error)
-    status = _status(error)
     if status >= 500:
         _log(error)
-    at_login = request.endpoint == "wepay.login"
-    next_path = request.environ.get(NEXT) or None
-    page = render(
-        "wepay/denied.html" if isinstance(error, AuthorizationDenied) else "wepay/error.html",
-        text_of(error, at_login=at_login),
-        seconds=_seconds(error),
-        error=error,
-        retry_url=link("wepay.login", next=next_path),
-        reconnect_url=link("wepay.login", next=next_path, force=1),
-        next_url=next_path or home(current_state()),
-        at_login=at_login,
-    )
-    response = make_response(page, status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        # An application's handler for 401 may lead to its page to log in on.
+        answer = current_app.handle_user_exception(Unauthorized())
+        if not isinstance(answer, Unauthorized):
+            return answer
+    asks = _front_end_of(state)
+    response = _page(error, status) if asks == "page" else _problem(error, status)
+    if asks == "htmx" and isinstance(error, NotAuthorized):
+        # https://htmx.org/headers/hx-redirect/
+        response.headers["HX-Redirect"] = _retry_url(error)
     if isinstance(error, Throttled):
         response.headers["Retry-After"] = str(_seconds(error))
+    response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _page(error: WePayError, status: int) -> Response:
+    next_path = _next_path(error)
+    page = render(
+        "wepay/denied.html" if isinstance(error, AuthorizationDenied) else "wepay/error.html",
+        _text(error),
+        seconds=_seconds(error),
+        error=error,
+        retry_url=_retry_url(error),
+        reconnect_url=login_url(next_path, force=True),
+        next_url=next_path or home(current_state()),
+        at_login=_at_login(),
+    )
+    return make_response(page, status)
+
+
+def _problem(error: WePayError, status: int) -> Response:
+    """Answer a script: https://www.rfc-editor.org/rfc/rfc9457."""
+    text = _text(error)
+    problem = {
+        # Without a "type" the title is the status's own.
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": f"{text.heading}. {text.text}" % {"seconds": _seconds(error)},
+        "error": type(error).__name__,
+    }
+    if isinstance(error, NotAuthorized) or "retry" in dict(text.ways):
+        problem["connect_url"] = _retry_url(error)
+    response = make_response(json.dumps(problem), status)
+    response.mimetype = "application/problem+json"
+    return response
+
+
+def _text(error: WePayError) -> Text:
+    nobody = _status(error) == HTTPStatus.UNAUTHORIZED
+    return text_of(error, at_login=_at_login(), nobody=nobody)
+
+
+def _at_login() -> bool:
+    return request.endpoint == "wepay.login"
+
+
+def _front_end_of(state: State) -> str:
+    """Return what asks, for an answer that is an error already."""
+    try:
+        return front_end(state)
+    except ConfigurationError:
+        return "page"
+
+
+def _next_path(error: WePayError) -> str | None:
+    """Return where the user wanted to go: what a login has noted, else the page that asked."""
+    noted: str | None = request.environ.get(NEXT)
+    return noted or (page_of_request() if isinstance(error, NotAuthorized) else None)
+
+
+def _retry_url(error: WePayError) -> str:
+    noted = error.connect_url if isinstance(error, NotAuthorized) else None
+    return noted or login_url(_next_path(error))
 
 
 def render(template: str, text: Text, *, seconds: int = 0, **variables: Any) -> str:
@@ -87,7 +186,7 @@ def render(template: str, text: Text, *, seconds: int = 0, **variables: Any) -> 
     }
     variables |= {
         "heading": text.heading,
-        "text": text.text.replace("%(seconds)d", str(seconds)),
+        "text": text.text % {"seconds": seconds},
         "actions": [{"url": ways[way], "label": label} for way, label in text.ways],
         "lang": "en",
         "style_url": link("wepay.static", filename="pages.css"),
@@ -119,6 +218,8 @@ def _may_log() -> bool:
 def _status(error: WePayError) -> int:
     if isinstance(error, StateMismatch):
         return 400
+    if isinstance(error, NotAuthorized) and error.owner is None:
+        return 403 if browser_may_own(current_state()) else 401
     if isinstance(error, AuthorizationDenied | NotAuthorized):
         return 403
     if isinstance(error, ExchangeFailed):

@@ -44,6 +44,7 @@ class Hooks:
     token_getter: TokenGetter | None = None
     token_setter: TokenSetter | None = None
     prefill: Callable[[], Mapping[str, Any] | None] | None = None
+    front_end: Callable[[], str | None] | None = None
 
 
 @dataclass(slots=True)

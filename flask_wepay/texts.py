@@ -42,6 +42,11 @@ FINISHING = Text(
     "Connecting with WePay …",
     "This takes a moment. The page looks again by itself every %(seconds)d seconds.",
 )
+_NOBODY = Text(
+    "Log in first",
+    "This site does not know who you are. Nothing was done.",
+    (BACK,),
+)
 _AT_LOGIN = Text(
     "WePay can't be asked just now",
     "Your connection is kept. Try again in a moment.",
@@ -139,8 +144,10 @@ _AT_CALLBACK: tuple[tuple[type[WePayError], Text], ...] = (
 )
 
 
-def text_of(error: WePayError, *, at_login: bool) -> Text:
-    """Return what a page says of an error of our own routes."""
+def text_of(error: WePayError, *, at_login: bool, nobody: bool) -> Text:
+    """Return what a page says of an error of our own routes, or to nobody."""
+    if nobody:
+        return _NOBODY
     for kind, text in _ANYWHERE:
         if isinstance(error, kind):
             return text

@@ -6,23 +6,23 @@ import json
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, abort, current_app, redirect, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
-from . import ipns, pages
-from .errors import AuthorizationError, NotAuthorized, WePayError
-from .links import link, login_redirect, own_paths
+from . import ipns
+from .errors import AuthorizationError, WePayError
+from .front_ends import front_end, is_of_a_strangers_page
+from .links import local_next, login_redirect
 from .oauth import flow
-from .oauth.logins import SAFE, local_path
+from .pages import NEXT, login_url, refuse, render
 from .state import State, current_owner, current_state
 from .texts import FINISHING, UNCONFIRMED
 from .tokens import Secret
 
-__all__ = ["blueprint", "to_login", "unauthorized"]
+__all__ = ["blueprint"]
 
 #: Bytes of an IPN's body; a user's IPN has some twenty.
 LARGEST_IPN = 64 * 1024
@@ -44,16 +44,16 @@ _logger = logging.getLogger("flask_wepay")
 @blueprint.route("/login", methods=["GET"], provide_automatic_options=False)
 def login() -> ResponseReturnValue:
     """Send the browser to WePay, unless the current token works."""
-    if _is_of_a_strangers_page():
+    if is_of_a_strangers_page():
         abort(403)
     state = _enter()
-    owner = current_owner(state, make=True)
-    if owner is None:
-        return unauthorized()
+    asks, force = front_end(state), request.args.get("force") == "1"
+    request.environ[NEXT] = next_path = local_next(request.args.get("next"))
+    owner = current_owner(state, make=asks == "page")
+    if asks != "page" or owner is None:
+        return refuse(state, owner, login_url(next_path, force=force))
     default = login_redirect(state)
-    next_path = local_path(request.args.get("next"), own_paths())
-    request.environ[pages.NEXT] = next_path
-    if request.args.get("force") != "1" and flow.connection_works(state, owner):
+    if not force and flow.connection_works(state, owner):
         return redirect(next_path or default)
     return redirect(flow.begin(state, owner, next_path))
 
@@ -65,7 +65,7 @@ def callback() -> ResponseReturnValue:
     owner, login_state = current_owner(state), _secret("state")
     began = flow.next_of(state, owner, login_state)
     # Checked again: a session is believed no more than the request that it came with.
-    request.environ[pages.NEXT] = next_path = local_path(began, own_paths())
+    request.environ[NEXT] = next_path = local_next(began)
     error = request.args.get("error")
     if error is not None:
         description = request.args.get("error_description")
@@ -74,7 +74,7 @@ def callback() -> ResponseReturnValue:
     if progress == "granted":
         return redirect(next_path or login_redirect(state))
     if progress == "pending":
-        page = pages.render(
+        page = render(
             "wepay/finishing.html",
             FINISHING,
             seconds=RELOAD_SECONDS,
@@ -124,41 +124,6 @@ def exempt_ipn_from_csrf(endpoint: str | None, values: Any) -> None:
     csrf = current_app.extensions.get("csrf")
     if endpoint == "wepay.ipn" and csrf is not None:
         csrf.exempt(current_app.view_functions[endpoint])
-
-
-def to_login(state: State, owner: str | None) -> ResponseReturnValue:
-    """Send a browser that has to connect first to wepay.login, and back to where it is.
-
-    :raises NotAuthorized: where it can't come back, because the request is no GET.
-    """
-    if request.method not in ("GET", "HEAD"):
-        raise NotAuthorized("Connect with WePay first, then send this again.", owner=owner)
-    # request.full_path is decoded, so it would not always come back as it was.
-    path = request.environ.get("SCRIPT_NAME", "") + request.environ["PATH_INFO"]
-    here = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
-    if request.query_string:
-        here += "?" + quote(request.query_string, safe=SAFE)
-    return redirect(link("wepay.login", next=here))
-
-
-def unauthorized() -> ResponseReturnValue:
-    """Answer a request of nobody as Flask-Login does, and without it with 401."""
-    login_manager = getattr(current_app, "login_manager", None)
-    if login_manager is None:
-        abort(401)
-    return login_manager.unauthorized()  # type: ignore[no-any-return]
-
-
-def _is_of_a_strangers_page() -> bool:
-    """Tell whether another site's page asks for this address otherwise than by leading here.
-
-    An image or a fetch of it would push a login under way out of those that a browser
-    remembers. A link, in a mail for example, leads here.
-    https://www.w3.org/TR/fetch-metadata/
-    """
-    asked = {name: request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest")}
-    leads_here = asked["Mode"] in (None, "navigate") and asked["Dest"] in (None, "document")
-    return asked["Site"] == "cross-site" and not leads_here
 
 
 def _enter() -> State:

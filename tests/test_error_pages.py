@@ -410,18 +410,26 @@ def test_other_blueprints_handlers(bare: Flask) -> None:
     assert init(bare).get("/view").text == "mine: OutcomeUnknown"
 
 
-@pytest.mark.parametrize("owner", ["alice", None])
-def test_refused_in_another_view(bare: Flask, owner: str | None) -> None:
-    """A view that calls for somebody who is not connected is a 403 page with a way to connect."""
+@pytest.mark.parametrize(
+    ("owner", "status", "heading", "link"),
+    [
+        ("alice", 403, "Connect with WePay first", 'href="/wepay/login">Connect with WePay'),
+        (None, 401, "Log in first", 'href="/">Back to the site'),
+    ],
+)
+def test_refused_in_another_view(
+    bare: Flask, owner: str | None, status: int, heading: str, link: str
+) -> None:
+    """A view that calls for somebody who is not connected, or for nobody, is refused: a page."""
     bare.add_url_rule(
         "/view", view_func=lambda: current_wepay.call("user"), endpoint="view", methods=["POST"]
     )
 
     answer = init(bare, owner).post("/view")
 
-    assert answer.status_code == 403
-    assert "Connect with WePay first" in answer.text
-    assert 'href="/wepay/login"' in answer.text
+    assert answer.status_code == status
+    assert f"<h1>{heading}</h1>" in answer.text
+    assert link in answer.text
 
 
 # What the pages must not do

@@ -76,7 +76,7 @@ def _headings() -> Iterator[str]:
     """The headings of the pages that a failed login may end on."""
     for _, text in texts._ANYWHERE + texts._AT_CALLBACK:
         yield text.heading
-    yield from (texts._AT_LOGIN.heading, texts._OVER_BUDGET.heading)
+    yield from (text.heading for text in (texts._NOBODY, texts._AT_LOGIN, texts._OVER_BUDGET))
 
 
 def test_every_error_page_is_explained() -> None:

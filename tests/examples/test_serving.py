@@ -96,6 +96,7 @@ class Person:
     def __init__(self, site: str) -> None:
         self.site = site
         self.session = requests.Session()
+        self.session.headers["Accept"] = "text/html"
 
     def open(self, address: str, **kwargs: object) -> requests.Response:
         return self.session.get(address, timeout=PATIENCE, **kwargs)

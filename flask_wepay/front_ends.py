@@ -1,0 +1,91 @@
+"""What kind of front end asks, and which page of this site it stands on.
+
+A login begins with a navigation of the browser's and nothing else: a script that polls would
+push the login that is under way out of those that a browser remembers.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+from flask import request
+
+from .errors import ConfigurationError
+from .links import local_next
+from .oauth.logins import SAFE
+from .state import State
+
+__all__ = ["front_end", "here", "is_of_a_strangers_page", "page_of_request"]
+
+FRONT_ENDS = ("page", "htmx", "script")
+HTML = ("text/html", "application/xhtml+xml")
+
+
+def front_end(state: State) -> str:
+    """Return what asks: a "page", that is a browser that goes there, "htmx", or a "script".
+
+    :raises ConfigurationError: if the application's hook gives anything else.
+    """
+    hook = state.hooks.front_end
+    chosen = hook() if hook is not None else None
+    if chosen is None:
+        return _front_end()
+    if chosen not in FRONT_ENDS:
+        raise ConfigurationError(
+            f"'front_end' gave {chosen!r}: give one of {', '.join(FRONT_ENDS)}, or None."
+        )
+    return chosen
+
+
+def _front_end() -> str:
+    headers = request.headers
+    if headers.get("HX-Request") == "true":
+        # https://htmx.org/reference/#request_headers
+        return "htmx"
+    # What a browser fetches in advance, it asks for again when the user goes there.
+    in_advance = "prefetch" in headers.get("Sec-Purpose", headers.get("Purpose", ""))
+    if in_advance or headers.get("X-Requested-With") == "XMLHttpRequest":
+        return "script"
+    # https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header
+    mode = headers.get("Sec-Fetch-Mode")
+    if mode is not None:
+        return "page" if mode == "navigate" else "script"
+    # It is not sent over http. Whatever goes to a page names HTML; tests often send nothing.
+    names_html = any(kind in HTML for kind in request.accept_mimetypes.values())
+    return "page" if names_html or "Accept" not in headers else "script"
+
+
+def is_of_a_strangers_page() -> bool:
+    """Tell whether another site's page asks for this address otherwise than by leading here.
+
+    A link, in a mail for example, leads here; a frame or an image does not.
+    https://www.w3.org/TR/fetch-metadata/
+    """
+    asked = {name: request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest")}
+    leads_here = asked["Mode"] in (None, "navigate") and asked["Dest"] in (None, "document")
+    return asked["Site"] == "cross-site" and not leads_here
+
+
+def here() -> str:
+    """Return the path and query of this request, encoded as they came."""
+    # request.full_path is decoded, so it would not always come back as it was.
+    path = request.environ.get("SCRIPT_NAME", "") + request.environ["PATH_INFO"]
+    address = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
+    if request.query_string:
+        address += "?" + quote(request.query_string, safe=SAFE)
+    return address
+
+
+def page_of_request() -> str | None:
+    """Return the path of the page that sent this request, or None if it is no page of this site."""
+    if request.headers.get("HX-Boosted") == "true" and request.method == "GET":
+        # A link to a page, which htmx follows in the browser's place.
+        return local_next(here())
+    address = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or parts.netloc != request.host:
+        return None
+    return local_next(parts._replace(scheme="", netloc="", fragment="").geturl())
