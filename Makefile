@@ -50,7 +50,8 @@ storm: $(VENV)/.test
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy --strict flask_wepay
+	$(VENV)/bin/mypy --strict flask_wepay tests/typed/program.py
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(VENV)/bin/pyright --warnings --pythonpath $(VENV)/bin/python tests/typed/program.py
 	$(VENV)/bin/lint-imports
 
 docs: $(VENV)/.docs

@@ -31,6 +31,7 @@ from .tokens.store import Store, TokenGetter, TokenSetter
 
 __all__ = ["WePay", "current_wepay", "wepay_required"]
 
+_View = TypeVar("_View", bound=Callable[..., Any])
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 _OwnerLoader = TypeVar("_OwnerLoader", bound=Callable[[], str | None])
 _Getter = TypeVar("_Getter", bound=TokenGetter)
@@ -197,7 +198,7 @@ def _checked_hook(function: _Hook) -> _Hook:
     return function
 
 
-def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+def wepay_required(view: _View) -> _View:
     """Let only a connected owner see a view; others go to wepay.login and come back.
 
     On other methods than GET and HEAD, and for a request that is no navigation of a browser's,
@@ -209,22 +210,47 @@ def wepay_required(view: Callable[..., ResponseReturnValue]) -> Callable[..., Re
     """
 
     @wraps(view)
-    def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         state = current_state()
-        owner = current_owner(state)
-        if owner is None or not WePayClient(state, owner).authorized:
-            return pages.to_login(state, owner)
+        owner, answer = _admit(state)
+        if answer is not None:
+            return answer
         try:
-            return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
+            return view(*args, **kwargs)
         except (NotAuthorized, TokenRevoked) as error:
-            if error.owner != owner or state.settings.access_token is not None:
-                raise
-            if find(state, owner).lately:
-                error.args = (_IN_CIRCLES,)
-                raise
-            return pages.to_login(state, owner)
+            return _lead_on(state, owner, error)
 
-    return wrapper
+    @wraps(view)
+    async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+        state = current_state()
+        owner, answer = _admit(state)
+        if answer is not None:
+            return answer
+        try:
+            return await view(*args, **kwargs)
+        except (NotAuthorized, TokenRevoked) as error:
+            return _lead_on(state, owner, error)
+
+    return async_wrapper if iscoroutinefunction(view) else wrapper  # type: ignore[return-value]
+
+
+def _admit(state: State) -> tuple[str | None, ResponseReturnValue | None]:
+    """Return who the request is of, and what to answer where they have to connect first."""
+    owner = current_owner(state)
+    connected = WePayClient(state, owner).authorized
+    return owner, None if connected else pages.to_login(state, owner)
+
+
+def _lead_on(
+    state: State, owner: str | None, error: NotAuthorized | TokenRevoked
+) -> ResponseReturnValue:
+    """Answer a request whose authorization has ended inside of its view, or raise the error."""
+    if error.owner != owner or state.settings.access_token is not None:
+        raise error
+    if find(state, owner).lately:
+        error.args = (_IN_CIRCLES,)
+        raise error
+    return pages.to_login(state, owner)
 
 
 _IN_CIRCLES = (
