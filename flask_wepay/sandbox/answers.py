@@ -432,7 +432,14 @@ ANSWERS: dict[int, Answer] = {
             "guessed",
         ),
         _guess(8001, CLASSES[8]),
-        _guess(10001, CLASSES[10]),
+        Answer(
+            10001,
+            "no such card of this application",
+            400,
+            "invalid_request",
+            "the credit card does not exist",
+            "guessed",
+        ),
     )
 }
 

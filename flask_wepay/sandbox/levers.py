@@ -12,7 +12,7 @@ from flask import Flask
 
 from .answers import Refused
 from .api import API_VERSIONS
-from .faults import Fault, Faults, Hold, When, check_seconds, check_type, make_answer
+from .faults import Fault, Faults, Hold, When, check_choice, check_seconds, check_type, make_answer
 from .gate import Patience
 from .ipns import IPN, Post
 from .log import Exchange, Log
@@ -21,6 +21,8 @@ from .objects import (
     Account,
     AccountState,
     Application,
+    Card,
+    CardState,
     Checkout,
     CheckoutState,
     Token,
@@ -236,12 +238,18 @@ class Levers:
 
         :param reason: why it is disabled, one of WePay's words.
         """
-        if state not in get_args(AccountState):
-            raise ValueError(f"state must be one of {', '.join(get_args(AccountState))}.")
+        check_choice("state", state, get_args(AccountState))
         account = self.world.ledger.accounts[account_id]
         reasons = [reason] if state == "disabled" else []
         self.world.ledger.change_account(account, state, *reasons)
         return account
+
+    def change_card(self, credit_card_id: int, state: CardState) -> Card:
+        """Move a card to another state, such as "invalid", and queue the IPN."""
+        check_choice("state", state, get_args(CardState))
+        card = self.world.wallet.card(credit_card_id)
+        self.world.wallet.change_card(card, state)
+        return card
 
     def pay(self, checkout_id: int, *, state: CheckoutState = "authorized") -> Checkout:
         """Move a payment on, as its payer or WePay would, and queue the IPN.
@@ -249,8 +257,7 @@ class Levers:
         :param state: authorized, captured, released, failed or any other of WePay's.
         :raises ValueError: if there is no such state, or the payment waits for a call.
         """
-        if state not in get_args(CheckoutState):
-            raise ValueError(f"state must be one of {', '.join(get_args(CheckoutState))}.")
+        check_choice("state", state, get_args(CheckoutState))
         checkout = self.world.ledger.checkout(checkout_id)
         waits_for = checkout.call_for(state)
         if waits_for:

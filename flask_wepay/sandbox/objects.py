@@ -18,12 +18,17 @@ CHECKOUT_LIFETIME = 1800
 #: Seconds that the token of a registration lives. https://developer.wepay.com/api/api-calls/user
 REGISTRATION_LIFETIME = 90 * 24 * 3600
 
+#: Seconds that a card waits to be charged or authorized.
+CARD_LIFETIME = 1800
+
 #: Seconds that a payment waits for its capture or release before WePay gives it up.
 CAPTURE_LIFETIME, RELEASE_LIFETIME = 7 * 24 * 3600, 14 * 24 * 3600
 
 Environment = Literal["stage", "production"]
 
 AccountState = Literal["action_required", "pending", "active", "disabled", "deleted"]
+
+CardState = Literal["new", "authorized", "expired", "deleted", "invalid"]
 
 CheckoutState = Literal[
     "new",
@@ -206,3 +211,34 @@ class Checkout:
         if not self.auto_capture and self.state in {"new", "authorized"}:
             return "checkout/capture" if state in {"captured", "released"} else None
         return "checkout/release" if not self.auto_release and state == "released" else None
+
+
+@dataclass
+class Card:
+    """A payer's card, of which its number is not kept.
+
+    .. versionadded:: 1.0
+    """
+
+    credit_card_id: int
+    client_id: int
+    user_name: str
+    email: str
+    #: "Visa", "MasterCard" and so on.
+    brand: str
+    bin: str
+    last_four: str
+    expiration_month: int
+    expiration_year: int
+    create_time: int
+    state: CardState = "new"
+    reference_id: str | None = None
+    callback_uri: str | None = None
+    auto_update: bool = False
+    input_source: str = "card_keyed"
+    virtual_terminal: str = "none"
+
+    @property
+    def credit_card_name(self) -> str:
+        """Name it as WePay does: "MasterCard xxxxxx4769"."""
+        return f"{self.brand} xxxxxx{self.last_four}"

@@ -22,6 +22,7 @@ from .objects import (
     Token,
     User,
 )
+from .wallet import Wallet
 
 #: The application that every world has, unless it is made empty.
 CLIENT_ID = 12345
@@ -116,6 +117,7 @@ class World:
         self.tokens: dict[str, Token] = {}
         self._ids = count(100001)
         self.ledger = Ledger(self.clock, self.lock, self.ipns, self._ids)
+        self.wallet = Wallet(self.clock, self.lock, self.ipns, self._ids)
         self._calls: dict[int, deque[float]] = {}
         self._ready_made = ready_made
         if ready_made:

@@ -26,6 +26,18 @@ REGISTRATION = {
     "original_device": "Mozilla/5.0",
 }
 
+#: The arguments of /credit_card/create; the number is one that WePay gave for tests.
+CARD = {
+    "client_id": 12345,
+    "user_name": "Pat Payer",
+    "email": "pat@example.com",
+    "cc_number": "5496198584584769",
+    "cvv": "123",
+    "expiration_month": 9,
+    "expiration_year": 2030,
+    "address": {"country": "US", "postal_code": "94025"},
+}
+
 #: The ready-made users.
 BILL, MARY = 100001, 100002
 

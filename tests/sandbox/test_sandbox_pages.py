@@ -157,11 +157,9 @@ def test_buttons_of_payments(
     sandbox: Sandbox, browser: FlaskClient, call: Call, account_id: int
 ) -> None:
     """Verify an account, move a payment on."""
-    card = {"type": "credit_card"}
     checkout = call(
         "checkout/create",
         account_id=account_id,
-        payment_method=card,
         short_description="A bench",
         type="donation",
         amount=1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import BILL, MARY, Call, problem
+from asking import BILL, CARD, MARY, Call, problem
 from flask.testing import FlaskClient
 
 from flask_wepay.sandbox import Clock, Sandbox
@@ -248,17 +248,6 @@ def test_fees(sandbox: Sandbox, call: Call, account_id: int, fee_payer: str, gro
     assert (shown["state"], shown["gross"]) == ("authorized", gross)
 
 
-def test_payment_method(call: Call, account_id: int) -> None:
-    """A payment with a stored card is authorized at once, without a page."""
-    card = {"type": "credit_card", "credit_card": {"id": 1}}
-
-    answer = call("checkout/create", account_id=account_id, payment_method=card, **DONATION)
-
-    assert answer.json["state"] == "authorized"
-    assert answer.json["payment_method"] == card
-    assert answer.json["hosted_checkout"] is None
-
-
 def test_unique_id(call: Call, account_id: int) -> None:
     """The same unique_id is the same payment, however often it is sent."""
     first = call("checkout/create", account_id=account_id, unique_id="u", **DONATION)
@@ -305,6 +294,10 @@ def test_unique_id_of_another_payment(call: Call, account_id: int) -> None:
         ({"auto_release": "yes"}, 1003),
         ({"hosted_checkout": {"redirect_uri": "nowhere"}}, 1003),
         ({"hosted_checkout": {}, "payment_method": {"type": "credit_card"}}, 1003),
+        ({"payment_method": {"type": "credit_card"}}, 4003),
+        ({"payment_method": {"type": "credit_card", "credit_card": {"id": 1}}}, 4003),
+        ({"payment_method": {"type": "payment_bank", "payment_bank": {"id": 1}}}, 4003),
+        ({"payment_method": {"type": "cash"}}, 1003),
     ],
 )
 def test_checkout_create_refused(
@@ -548,8 +541,9 @@ def test_page_of_a_finished_checkout(
 
 def test_no_such_checkout_page(browser: FlaskClient, call: Call, account_id: int) -> None:
     """There is no page for an unknown payment, or for one with a stored card."""
-    card = {"type": "credit_card"}
-    answer = call("checkout/create", account_id=account_id, payment_method=card, **DONATION)
+    card_id = call("credit_card/create", None, **CARD).json["credit_card_id"]
+    method = {"type": "credit_card", "credit_card": {"id": card_id}}
+    answer = call("checkout/create", account_id=account_id, payment_method=method, **DONATION)
 
     assert browser.get("/checkout/4711").status_code == 404
     assert browser.get(f"/checkout/{answer.json['checkout_id']}").status_code == 404

@@ -1,6 +1,6 @@
 """The API calls, a module per object of WePay's."""
 
-from . import accounts, apps, checkouts, oauth2, users
+from . import accounts, apps, checkouts, credit_cards, oauth2, users
 from .context import Context
 from .others import OTHER_CALLS
 from .registry import CALLS, Call
@@ -13,6 +13,7 @@ __all__ = [
     "accounts",
     "apps",
     "checkouts",
+    "credit_cards",
     "oauth2",
     "users",
 ]

@@ -25,6 +25,7 @@ from ..arguments import (
 from ..objects import Checkout, CheckoutState
 from .accounts import ACCOUNT_ERRORS, account_of
 from .context import Context
+from .credit_cards import usable
 from .finding import PAGE, SORT_ORDER, page_of
 from .registry import call
 from .shown import CHECKOUT, CHECKOUT_STATE
@@ -56,6 +57,22 @@ HOSTED_CHECKOUT = structure(
     Argument("require_shipping", boolean),
     Argument("funding_sources", anything),
     Argument("theme_object", mapping),
+)
+
+#: Why a payment method can't be charged.
+PAYMENT_METHOD_ERRORS = (2009, 4003)
+PAYMENT_METHOD = structure(
+    Argument("type", choice("credit_card", "payment_bank"), required=True),
+    Argument(
+        "credit_card",
+        structure(
+            Argument("id", integer, required=True),
+            Argument("auto_capture", boolean),
+            Argument("data", anything),
+            Argument("additional_data", anything),
+        ),
+    ),
+    Argument("payment_bank", mapping),
 )
 
 _CHECKOUT_ID = Argument("checkout_id", integer, required=True)
@@ -118,12 +135,12 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     Argument("reference_id", text(255)),
     Argument("unique_id", text(255)),
     Argument("hosted_checkout", HOSTED_CHECKOUT),
-    Argument("payment_method", mapping),
+    Argument("payment_method", PAYMENT_METHOD),
     Argument("delivery_type", choice(*DELIVERY_TYPES)),
     Argument("payer_rbits", anything),
     Argument("transaction_rbits", anything),
     answer=CHECKOUT,
-    errors=(*ACCOUNT_ERRORS, 3004),
+    errors=(*ACCOUNT_ERRORS, 3004, *PAYMENT_METHOD_ERRORS),
     permission="collect_payments",
 )
 def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
@@ -139,8 +156,12 @@ def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     earlier = _earlier(context, arguments)
     if earlier:
         return earlier
-    checkout = context.world.ledger.add_checkout(context.token, **_details(arguments, fee))
-    if checkout.payment_method:
+    charged = _charged(context, arguments) if "payment_method" in arguments else None
+    details = _details(arguments, fee)
+    if charged:
+        details |= charged
+    checkout = context.world.ledger.add_checkout(context.token, **details)
+    if charged:
         context.world.ledger.change_checkout(checkout, "authorized")
     return checkout
 
@@ -188,6 +209,55 @@ def refund_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     return checkout
 
 
+@call(
+    "checkout/capture",
+    _CHECKOUT_ID,
+    answer=CHECKOUT,
+    errors=(*CHECKOUT_ERRORS, 4004),
+    permission="collect_payments",
+)
+def capture_checkout(context: Context, arguments: dict[str, Any]) -> object:
+    """Charge the card of a payment that was made with ``auto_capture: false``."""
+    checkout = checkout_of(context, arguments["checkout_id"])
+    want_state(checkout, "authorized", to="capture")
+    # The recorded answer shows the payment as it was: WePay captures a little later.
+    shown = CHECKOUT.show(context, checkout)
+    context.world.ledger.change_checkout(checkout, "captured")
+    return shown
+
+
+@call(
+    "checkout/release",
+    _CHECKOUT_ID,
+    answer=CHECKOUT,
+    errors=(*CHECKOUT_ERRORS, 4004),
+    permission="collect_payments",
+)
+def release_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
+    """Credit a payment that was made with ``auto_release: false`` to the account."""
+    checkout = checkout_of(context, arguments["checkout_id"])
+    want_state(checkout, "captured", to="release")
+    context.world.ledger.change_checkout(checkout, "released")
+    return checkout
+
+
+@call(
+    "checkout/modify",
+    _CHECKOUT_ID,
+    Argument("callback_uri", uri),
+    Argument("payer_rbits", anything),
+    Argument("transaction_rbits", anything),
+    answer=CHECKOUT,
+    errors=CHECKOUT_ERRORS,
+    permission="collect_payments",
+)
+def modify_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
+    """Change where IPNs about a payment go."""
+    checkout = checkout_of(context, arguments["checkout_id"])
+    checkout.callback_uri = arguments.get("callback_uri", checkout.callback_uri)
+    return checkout
+
+
 def checkout_of(context: Context, checkout_id: int) -> Checkout:
     """Find a payment to an account that the token may see."""
     ledger = context.world.ledger
@@ -210,14 +280,49 @@ def want_state(checkout: Checkout, *states: CheckoutState, to: str) -> None:
         )
 
 
+def _charged(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Find the card to charge, and say what a checkout keeps of it."""
+    method = arguments["payment_method"]
+    asked = method.get(method["type"], {})
+    wallet = context.world.wallet
+    if method["type"] != "credit_card" or asked.get("id") not in wallet.cards:
+        raise Refused(4003)
+    card = wallet.card(asked["id"])
+    if card.client_id != context.application.client_id:
+        raise Refused(4003)
+    if usable(card).state == "new":
+        wallet.change_card(card, "authorized")
+    auto_capture = asked.get("auto_capture", True)
+    shown = {
+        "id": card.credit_card_id,
+        "data": {"emv_receipt": None, "signature_url": None},
+        "auto_capture": auto_capture,
+    }
+    return {
+        "payment_method": {"type": "credit_card", "credit_card": shown},
+        "auto_capture": auto_capture,
+        "payer_name": card.user_name,
+        "payer_email": card.email,
+    }
+
+
 def _earlier(context: Context, arguments: dict[str, Any]) -> Checkout | None:
     unique_id = arguments.get("unique_id")
     if unique_id is None:
         return None
     for checkout in context.world.ledger.checkouts.values():
         if (checkout.client_id, checkout.unique_id) == (context.token.client_id, unique_id):
-            if checkout.arguments != arguments:
-                raise Refused(1003, "unique_id parameter was used for another checkout")
+            differing = {
+                name
+                for name in {*checkout.arguments, *arguments}
+                if checkout.arguments.get(name) != arguments.get(name)
+            }
+            problem = "unique_id parameter was used for another checkout"
+            # These two and the application are what WePay compares.
+            if differing & {"account_id", "amount"}:
+                raise Refused(1003, problem)
+            if differing:
+                context.strictness.object_to(problem)
             return checkout
     return None
 
@@ -233,7 +338,6 @@ def _details(arguments: dict[str, Any], fee: dict[str, Any]) -> dict[str, Any]:
         "auto_release",
         "reference_id",
         "unique_id",
-        "payment_method",
         "delivery_type",
     )
     details = {name: arguments[name] for name in kept if name in arguments}

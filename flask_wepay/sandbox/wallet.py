@@ -1,0 +1,51 @@
+"""What payers left with WePay to be charged: their cards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import RLock
+from typing import Any
+
+from .ipns import IPNQueue
+from .objects import CARD_LIFETIME, Card, CardState
+
+
+class Wallet:
+    """The payment methods of a world, which shares its clock, lock, IPNs and ids."""
+
+    def __init__(
+        self, clock: Callable[[], float], lock: RLock, ipns: IPNQueue, ids: Iterator[int]
+    ) -> None:
+        self._clock = clock
+        self._lock = lock
+        self._ipns = ipns
+        self._ids = ids
+        self.cards: dict[int, Card] = {}
+
+    def add_card(self, client_id: int, **details: Any) -> Card:
+        """Keep a card for an application."""
+        with self._lock:
+            card = Card(next(self._ids), client_id, create_time=int(self._clock()), **details)
+            self.cards[card.credit_card_id] = card
+            return card
+
+    def card(self, credit_card_id: int) -> Card:
+        """Find a card, expired by now if nobody used it, or raise :exc:`LookupError`."""
+        with self._lock:
+            card = self.cards[credit_card_id]
+            if card.state == "new" and card.create_time + CARD_LIFETIME <= self._clock():
+                self.change_card(card, "expired")
+            return card
+
+    def cards_of(self, client_id: int) -> list[Card]:
+        """List the cards of an application that are not deleted, oldest first."""
+        with self._lock:
+            cards = [self.card(credit_card_id) for credit_card_id in self.cards]
+        return [card for card in cards if card.client_id == client_id and card.state != "deleted"]
+
+    def change_card(self, card: Card, state: CardState) -> None:
+        """Move a card to another state and tell its callback_uri."""
+        with self._lock:
+            card.state = state
+            if card.callback_uri:
+                self._ipns.add(card.callback_uri, credit_card_id=card.credit_card_id)
