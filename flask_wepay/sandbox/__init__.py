@@ -9,6 +9,7 @@ from .ipns import IPN
 from .levers import DEFAULT_URL, AuthorizeRefused
 from .log import Exchange
 from .sandbox import Sandbox, create_app
+from .seeds import Seed
 from .world import Clock, World
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Hold",
     "Refused",
     "Sandbox",
+    "Seed",
     "World",
     "create_app",
 ]

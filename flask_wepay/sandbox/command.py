@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
+from typing import TextIO
 
 import click
 
+from .seeds import Seed
 from .server import HOST, LiveSandbox
 from .world import CLIENT_ID, CLIENT_SECRET, World
 
@@ -26,15 +29,41 @@ DEFAULT_PORT = 8010
     multiple=True,
     help="Host that requests may call it by, besides those of loopback. May be repeated.",
 )
+@click.option(
+    "--seed",
+    type=click.File(encoding="utf-8"),
+    help="JSON file of users, applications, accounts ... to begin with; - is standard input.",
+)
+@click.option("--random-seed", type=int, help="Number that makes tokens and codes repeat.")
 @click.option("--throttle", is_flag=True, help="Refuse more than 30 calls in 10 s.")
 @click.option("--strict", is_flag=True, help="Refuse what WePay takes and does not document.")
 @click.option("--production", is_flag=True, help="Give tokens that begin with PRODUCTION_.")
 def sandbox_command(
-    port: int, names: tuple[str, ...], throttle: bool, strict: bool, production: bool
+    port: int,
+    names: tuple[str, ...],
+    seed: TextIO | None,
+    random_seed: int | None,
+    throttle: bool,
+    strict: bool,
+    production: bool,
 ) -> None:
     """Run a WePay of your own: no account, no network, no real money."""
-    world = World(environment="production" if production else "stage")
-    world.throttled, world.strict = throttle, strict
+
+    def start(world: World) -> None:
+        world.strict = False
+        contents(world)
+        world.throttled |= throttle
+        world.strict |= strict
+
+    try:
+        contents = Seed({} if seed is None else json.load(seed))
+        world = World(
+            environment="production" if production else "stage",
+            start=start,
+            random_seed=random_seed,
+        )
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--seed'") from error
     sandbox = LiveSandbox(world, port=port, delivers=True, names=names)
     try:
         sandbox.start()

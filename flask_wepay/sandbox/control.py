@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from inspect import Parameter, getdoc
-from typing import Any, Literal
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -17,7 +17,8 @@ from .ipns import IPN
 from .levers import Levers
 from .log import Exchange
 from .running import current_sandbox
-from .signatures import check_fit, describe, describe_arguments, fits
+from .signatures import check_fit, describe, describe_arguments
+from .switches import SWITCHES, set_switches
 
 routes = Blueprint("control", __name__, url_prefix="/sandbox")
 
@@ -123,13 +124,7 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
 
 def _set(sandbox: Levers, **switches: Any) -> dict[str, Any]:
     """Change switches."""
-    for name, value in switches.items():
-        if name not in SWITCHES:
-            raise LookupError(f"{name}; there are {', '.join(SWITCHES)}")
-        if not fits(value, SWITCHES[name]):
-            raise TypeError(f"{name} must be {describe(SWITCHES[name])}, not {value!r}.")
-    for name, value in switches.items():
-        setattr(sandbox if name == "state_on_denial" else sandbox.world, name, value)
+    set_switches(sandbox.world, switches)
     return switches
 
 
@@ -149,16 +144,6 @@ def _deliver_ipns(sandbox: Levers) -> list[IPN]:
     """Deliver the notifications that are due, and give them."""
     return sandbox.deliver_ipns()
 
-
-#: What can be set, and of which type.
-SWITCHES: dict[str, Any] = {
-    "state_on_denial": bool,
-    "expires_in": int | Literal["absent"] | None,
-    "throttled": bool,
-    "ipn_on_replacement": bool,
-    "shows_deleted_users": bool,
-    "strict": bool,
-}
 
 ACTIONS: dict[str, Action] = {
     "add_application": Action(Levers.add_application, _same, "the application"),

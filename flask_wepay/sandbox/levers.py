@@ -59,11 +59,18 @@ class Levers:
         #: Every request to ``/v2/`` and its answer, oldest first.
         self.log = Log()
         self.faults = Faults()
-        #: Whether a denial brings the state back; nobody knows what WePay does.
-        self.state_on_denial = True
         #: In process only: whether connections are refused, as by a WePay that is away.
         self.unreachable = False
         self.patience = Patience(self.move_clock)
+
+    @property
+    def state_on_denial(self) -> bool:
+        """Whether a denial brings the state back; nobody knows what WePay does."""
+        return self.world.state_on_denial
+
+    @state_on_denial.setter
+    def state_on_denial(self, keeps: bool) -> None:
+        self.world.state_on_denial = keeps
 
     # Time
 
@@ -442,5 +449,4 @@ class Levers:
         self.faults.clear()
         self.world = self.world.anew()
         self.log.clear()
-        self.state_on_denial = True
         self.unreachable = False

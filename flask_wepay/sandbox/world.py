@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from threading import RLock
 from typing import Any, Literal
@@ -78,12 +78,31 @@ class Clock:
         self._moved, self._stands_at = 0.0, None
 
 
+class Ids(Iterator[int]):
+    """The ids of a world's objects, from 100001 on, and those that were chosen by hand."""
+
+    def __init__(self) -> None:
+        self._next = count(100001)
+        self._taken: set[int] = set()
+
+    def __next__(self) -> int:
+        return next(number for number in self._next if number not in self._taken)
+
+    def take(self, number: int) -> int:
+        """Give this one, and to nobody else from then on."""
+        self._taken.add(number)
+        return number
+
+
 class World:
     """Applications, users and tokens of one WePay environment, and the ledger of payments.
 
     :param clock: the time in seconds since 1970.
     :param environment: which prefix its tokens have.
     :param ready_made: start with the application 12345 and two registered users.
+    :param start: is given the world at the end, and each one that a reset makes of it: a
+        function that puts more into it or sets its switches, or a :class:`Seed`.
+    :param random_seed: makes tokens and codes repeat: the same for the same seed.
 
     .. versionadded:: 1.0
     """
@@ -94,9 +113,13 @@ class World:
         *,
         environment: Environment = "stage",
         ready_made: bool = True,
+        start: Callable[[World], object] | None = None,
+        random_seed: int | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.environment: Environment = environment
+        #: Whether a denial brings the state back; nobody knows what WePay does.
+        self.state_on_denial = True
         #: Whether a request must be as documented; otherwise it may be as WePay was seen to
         #: take it, and the log notes what a strict sandbox would have refused.
         self.strict = True
@@ -115,21 +138,40 @@ class World:
         self.users: dict[int, User] = {}
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
-        self._ids = count(100001)
+        self._ids = Ids()
+        self._random_seed = random_seed
+        # What repeats is no secret, and there are none in a sandbox.
+        self._random = (
+            random.SystemRandom() if random_seed is None else random.Random(random_seed)  # noqa: S311
+        )
         self.ledger = Ledger(self.clock, self.lock, self.ipns, self._ids)
         self.wallet = Wallet(self.clock, self.lock, self.ipns, self._ids)
         self._calls: dict[int, deque[float]] = {}
         self._ready_made = ready_made
+        self._start = start
         if ready_made:
             self.add_application(CLIENT_ID, CLIENT_SECRET)
             self.add_user("bill@example.com", "Bill Baker")
             self.add_user("mary@example.com", "Mary Miller")
+        if start is not None:
+            start(self)
 
     def anew(self) -> World:
         """Make the world that this one was at first, with the same clock, set right again."""
         if isinstance(self.clock, Clock):
             self.clock.reset()
-        return World(self.clock, environment=self.environment, ready_made=self._ready_made)
+        return World(
+            self.clock,
+            environment=self.environment,
+            ready_made=self._ready_made,
+            start=self._start,
+            random_seed=self._random_seed,
+        )
+
+    def take_id(self, wanted: int | None = None) -> int:
+        """Give this id, which no object will get by itself then, or the next one."""
+        with self.lock:
+            return next(self._ids) if wanted is None else self._ids.take(wanted)
 
     # Applications
 
@@ -182,7 +224,7 @@ class World:
             if user_id in self.users:
                 raise ValueError(f"There is a user {user_id} already.")
             first, _, last = (name or email.partition("@")[0].title()).partition(" ")
-            user_id = next(self._ids) if user_id is None else user_id
+            user_id = self.take_id(user_id)
             user = User(user_id, email, first, last, country, state)
             self.users[user_id] = user
             return user
@@ -222,7 +264,7 @@ class World:
         """Make a code, good for one exchange within ten minutes."""
         with self.lock:
             expires_at = self.clock() + CODE_LIFETIME
-            code = Code(secrets.token_hex(32), client_id, user_id, redirect_uri, expires_at)
+            code = Code(self._opaque(), client_id, user_id, redirect_uri, expires_at)
             self.codes[code.code] = code
             return code
 
@@ -253,6 +295,7 @@ class World:
         callback_uri: str | None = None,
         scope: Iterable[str] = SCOPES,
         lifetime: int | None = None,
+        access_token: str | None = None,
     ) -> Token:
         """Make a token, which revokes all earlier ones of application and user."""
         with self.lock:
@@ -261,7 +304,7 @@ class World:
                 if self.ipn_on_replacement:
                     self._notify(earlier)
             # WePay's tokens are opaque: only the prefix is known of them.
-            access_token = PREFIXES[self.environment] + secrets.token_hex(32)
+            access_token = access_token or PREFIXES[self.environment] + self._opaque()
             if lifetime is None and self.expires_in != "absent":
                 lifetime = self.expires_in
             token = Token(
@@ -313,6 +356,9 @@ class World:
             if token.expires_in is not None and token.issued_at + token.expires_in <= self.clock():
                 raise Refused(1006)
             return token
+
+    def _opaque(self) -> str:
+        return f"{self._random.getrandbits(256):064x}"
 
     def _end(self, token: Token, reason: str) -> None:
         token.revoked_at = self.clock()
