@@ -24,6 +24,7 @@ from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
 from .ipns import Origin, signed
 from .oauth.client import register
 from .oauth.cookie import check_cookie
+from .runner import commands
 from .settings import Settings, read_settings
 from .state import Hooks, State, checked_owner, current_owner, current_state
 from .tokens import Token
@@ -97,6 +98,8 @@ class WePay:
         if WePayError not in app.error_handler_spec[None][None]:
             app.register_error_handler(WePayError, pages.show_error)
         app.context_processor(lambda: {"current_wepay": current_wepay})
+        # An application's own command of this name stays.
+        app.cli.commands.setdefault("wepay", commands)
 
     @property
     def oauth(self) -> OAuth:

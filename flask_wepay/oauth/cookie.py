@@ -86,13 +86,14 @@ def _check_host(app: Flask, redirect_uri: str, begun_on: str | None) -> None:
     there = urlsplit(redirect_uri).hostname or ""
     here = there if begun_on is None else begun_on
     if domain:
+        what = f"is {domain!r}"
         shared = all(host == domain or host.endswith(f".{domain}") for host in (here, there))
     else:
-        shared = here == there
+        what, shared = "is not set", here == there
     if not shared:
         raise _wrong(
             "SESSION_COOKIE_DOMAIN",
-            f"is {domain!r}, and a login on {here!r} comes back to {redirect_uri!r}, which does"
+            f"{what}, and a login on {here!r} comes back to {redirect_uri!r}, which does"
             " not get this session's cookie",
             "begin it on the same host, or correct this or 'WEPAY_REDIRECT_URI'",
         )

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from flask.cli import FlaskGroup
 
+from flask_wepay import WePay
 from flask_wepay.cli import wepay as commands
 from flask_wepay.errors import ConfigurationError
 from flask_wepay.sandbox import Sandbox
@@ -54,6 +55,27 @@ def test_help(run: Run, name: str) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help
+
+
+def test_own_runner(app: Flask) -> None:
+    """An application's own runner finds the commands too, their help and their errors."""
+    runner = app.test_cli_runner()
+
+    assert runner.invoke(args=["wepay", "--help"]).output.count("\n  prune ") == 1
+    assert runner.invoke(args=["wepay", "prune"]).exit_code == 0
+    unknown = runner.invoke(args=["wepay", "call", "user", "--owner", "nobody"])
+    assert (unknown.exit_code, type(unknown.exception)) == (1, SystemExit)
+    assert "Error: Owner 'nobody'" in unknown.stderr
+
+
+def test_own_command_of_the_name() -> None:
+    """An application's own command "wepay" stays in its own runner."""
+    app = Flask("own")
+    app.config.update(SECRET_KEY="a secret key", WEPAY_ENVIRONMENT="sandbox")
+    app.cli.command("wepay")(lambda: click.echo("my own"))
+    WePay(app)
+
+    assert app.test_cli_runner().invoke(args=["wepay"]).output == "my own\n"
 
 
 def test_entry_point() -> None:
