@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, abort, current_app, redirect, request
+from flask import abort, current_app, redirect, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from . import ipns
 from .errors import AuthorizationError, WePayError
 from .front_ends import front_end, is_of_a_strangers_page
+from .hosts import OnEveryHost
 from .links import local_next, login_redirect
 from .oauth import flow
 from .pages import NEXT, login_url, refuse, render
@@ -30,7 +31,7 @@ LONGEST_ARGUMENT = 255
 #: Seconds after which the page of a login in progress looks again.
 RELOAD_SECONDS = 2
 
-blueprint = Blueprint(
+blueprint = OnEveryHost(
     "wepay",
     __name__,
     template_folder="templates",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -27,12 +27,18 @@ def make_app() -> Iterator[MakeApp]:
     """Make applications: ``make_app(WEPAY_TIMEOUT=5)``; their parts are in ``app.extensions``.
 
     The owner is ``session["user"]``, which ``client.get("/as/alice")`` sets. Without a
-    SQLALCHEMY_DATABASE_URI the database is one in memory.
+    SQLALCHEMY_DATABASE_URI the database is one in memory. `flask` is for Flask's constructor.
     """
     databases: list[tuple[Flask, SQLAlchemy]] = []
 
-    def make(wepay: WePay | None = None, *, owner_loader: bool = True, **config: Any) -> Flask:
-        app = Flask(f"tests.application{len(databases)}")
+    def make(
+        wepay: WePay | None = None,
+        *,
+        owner_loader: bool = True,
+        flask: Mapping[str, Any] | None = None,
+        **config: Any,
+    ) -> Flask:
+        app = Flask(f"tests.application{len(databases)}", **(flask or {}))
         app.config.update(
             TESTING=True,
             SECRET_KEY="a secret key for tests only",
