@@ -76,6 +76,11 @@ class WePay:
         """
         if "wepay" in app.extensions:
             raise ConfigurationError("WePay was initialised on this application already.")
+        if views.blueprint.name in app.blueprints:
+            raise ConfigurationError(
+                "This application has a blueprint named 'wepay', as this extension's is: register"
+                ' yours under another name, with app.register_blueprint(…, name="payments").'
+            )
         settings = read_settings(app)
         check_cookie(app, None)
         transport = Transport(settings)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, render_template_string, session
+from flask import Blueprint, Flask, render_template_string, session, url_for
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_wepay import WePay, WePayClient, current_wepay
@@ -85,6 +85,30 @@ def test_clients(
     with other.app_context():
         assert wepay.oauth.wepay is not registered
         assert wepay.oauth.wepay.client_id == 54321
+
+
+def test_own_blueprint_of_the_name(make_app: MakeApp) -> None:
+    """An application's own blueprint "wepay" is refused with a way out, which leads out."""
+
+    def app_with_blueprint(**options: str) -> Flask:
+        app = Flask("own")
+        app.config.update(SECRET_KEY="a secret key", WEPAY_ENVIRONMENT="sandbox")
+        blueprint = Blueprint("wepay", __name__)
+        blueprint.add_url_rule("/donate", "donate", lambda: "donated")
+        app.register_blueprint(blueprint, **options)
+        return app
+
+    with pytest.raises(
+        ConfigurationError, match=r"app\.register_blueprint\(…, name=\"payments\"\)"
+    ):
+        WePay(app_with_blueprint())
+
+    app = app_with_blueprint(name="payments")
+    WePay(app)
+    assert app.test_client().get("/donate").text == "donated"
+    with app.test_request_context():
+        assert url_for("payments.donate") == "/donate"
+        assert url_for("wepay.login") == "/wepay/login"
 
 
 def test_nested_contexts(
