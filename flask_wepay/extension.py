@@ -120,7 +120,7 @@ class WePay:
         state = current_state()
         checked = checked_owner(owner, "client_for")
         if state.settings.access_token is not None:
-            raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
+            raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' you can't act for owners.")
         return WePayClient(state, checked)
 
     def batch(

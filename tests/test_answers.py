@@ -244,7 +244,7 @@ def test_retry_after(retry_after: float | None, expected: float) -> None:
     assert caught.retry_after == expected
 
 
-@pytest.mark.parametrize(("code", "hint"), [(1006, "WEPAY_ENVIRONMENT"), (1010, "may not do this")])
+@pytest.mark.parametrize(("code", "hint"), [(1006, "WEPAY_ENVIRONMENT"), (1010, "isn't permitted")])
 def test_hint(code: int, hint: str) -> None:
     """Where one mistake is likely, the message names it."""
     assert hint in str(refused("user", said({"error_code": code})))

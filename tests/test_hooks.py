@@ -490,7 +490,7 @@ def test_own_token_has_no_owners(merchant: Flask) -> None:
     with merchant.app_context():
         wepay: WePay = merchant.extensions["test"]["wepay"]
 
-        with pytest.raises(ConfigurationError, match="no owners to act for"):
+        with pytest.raises(ConfigurationError, match="can't act for owners"):
             wepay.client_for("alice")
 
 

@@ -1,1 +1,1 @@
-"""Call WePay: the client, the error policy, what an answer means, and the connections."""
+"""Call WePay: the client, the error policy, the rate limit and the connection pool."""

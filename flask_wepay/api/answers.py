@@ -1,4 +1,4 @@
-"""What an HTTP answer of WePay means: a value, or an error. Pure: no Flask, no I/O.
+"""Turn WePay's HTTP answers into values and exceptions. Pure: no Flask, no I/O.
 
 https://developer.wepay.com/api/general/errors
 """
@@ -26,7 +26,7 @@ from ..tokens import MalformedToken, Token
 
 __all__ = ["Answer", "decipher", "decipher_member", "decipher_token", "end_of_token", "members_of"]
 
-#: WePay's 1007 comes without a Retry-After; its window is 10 seconds long.
+#: Seconds to wait after a 1007, which comes without a Retry-After: the length of WePay's window.
 THROTTLE_WINDOW = 10.0
 
 _REVOKED = 1011
@@ -47,7 +47,7 @@ _CLASSES: dict[int, type[APIError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, read to its end; the body is kept out of the repr."""
+    """An HTTP answer that was read completely; the repr leaves the body out."""
 
     status: int
     body: bytes = field(repr=False)
@@ -56,12 +56,12 @@ class Answer:
 
 
 def decipher(call: str, answer: Answer, secrets: Sequence[str] = ()) -> Any:
-    """Return the decoded JSON of an answer, or raise what it means.
+    """Return the decoded JSON of an answer, or raise the error that it stands for.
 
-    Strings among `secrets` are cut out of what an error says, should WePay echo them.
+    The strings in `secrets` are removed from the error's text, in case WePay echoes them.
 
-    :raises OutcomeUnknown: if it is neither a usable answer nor WePay's word that it failed.
-    :raises APIError: of the class that the error_code decides.
+    :raises OutcomeUnknown: if the answer is neither usable nor a refusal by WePay.
+    :raises APIError: if WePay refused the call; the error_code decides the class.
     """
     return _decipher(call, answer, _load(answer.body), secrets)
 
@@ -79,12 +79,12 @@ def _decipher(call: str, answer: Answer, value: Any, secrets: Sequence[str]) -> 
         )
     if answer.status >= 500:
         raise ServerError(
-            f"WePay failed at {call!r} with HTTP {answer.status}: it may have been executed.",
+            f"WePay failed at {call!r} with HTTP {answer.status}; it may have been executed.",
             call=call,
             status=answer.status,
         )
     raise OutcomeUnknown(
-        f"WePay answered {call!r} with HTTP {answer.status} and nothing usable: "
+        f"WePay answered {call!r} with HTTP {answer.status} and no usable body; "
         "it may have been executed.",
         call=call,
         status=answer.status,
@@ -92,13 +92,13 @@ def _decipher(call: str, answer: Answer, value: Any, secrets: Sequence[str]) -> 
 
 
 def members_of(value: Any) -> list[dict[str, Any]]:
-    """Return the members of an answer to /batch/create, leaving out what is none."""
+    """Return the members of an answer to /batch/create, without invalid ones."""
     calls = value.get("calls") if isinstance(value, dict) else None
     return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
 
 def decipher_member(call: str, response: Any, secrets: Sequence[str] = ()) -> Any:
-    """Return the value of one member of a batch, or its error as an instance."""
+    """Return the value of one member of a batch, or its exception."""
     if isinstance(response, dict) and _is_error(200, response):
         return _error(call, 200, response, secrets, None)
     return response
@@ -108,8 +108,8 @@ def decipher_token(answer: Answer, secrets: Sequence[str]) -> Token:
     """Return the token of an answer to /oauth2/token.
 
     :raises ExchangeFailed: if WePay refused the code.
-    :raises OutcomeUnknown: if the answer holds no usable token: one may have been issued.
-    :raises Throttled: if WePay says that it did not look at the request.
+    :raises OutcomeUnknown: if the answer has no usable token; WePay may have issued one.
+    :raises Throttled: if WePay's rate limit is reached.
     """
     call = "oauth2/token"
     try:
@@ -136,10 +136,10 @@ def decipher_token(answer: Answer, secrets: Sequence[str]) -> Token:
 
 
 def end_of_token(call: str, outcome: Any) -> str | None:
-    """Tell whether an outcome says that the very token used is dead, and why.
+    """Return why an outcome ends the token it was called with, or None if it doesn't.
 
-    1011 says so on every call. That the user was deleted is believed only of
-    ``/user``, where 7003 and state "deleted" can be about nobody else.
+    1011 means "revoked" on every call. "deleted" is accepted from ``/user`` only, where
+    7003 and the state "deleted" can't be about another user.
     """
     if isinstance(outcome, TokenRevoked):
         return "revoked"
@@ -166,12 +166,12 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-#: No name that an answer can have: marks an object in which a name stands twice.
+#: Marks an object that has a name twice; no name in an answer can equal it.
 _DOUBLES = object()
 
 
 def _noting_doubles(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    # Of two tokens or user_ids in one answer nobody knows which counts.
+    # With two tokens or user_ids in one answer, nothing says which one counts.
     value = dict(pairs)
     if len(value) != len(pairs):
         value[_DOUBLES] = True
@@ -179,7 +179,7 @@ def _noting_doubles(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _code(value: Mapping[str, Any]) -> int | None:
-    # "1011" in quotes, 1011.0 and true revoke nobody.
+    # "1011" in quotes, 1011.0 and true don't revoke anything.
     code = value.get("error_code")
     return code if type(code) is int else None
 
@@ -222,9 +222,9 @@ def _error(
 def _hint(kind: type[APIError]) -> str:
     if kind is TokenInvalid:
         return (
-            " WePay does not know this token, which usually means a stage token used in"
-            " production or the reverse: compare 'WEPAY_ENVIRONMENT' with where it was issued."
+            " WePay does not know this token. Most likely a stage token is used in production,"
+            " or the reverse: compare 'WEPAY_ENVIRONMENT' with where it was issued."
         )
     if kind is PermissionDenied:
-        return " The user or the application may not do this."
+        return " The user or the application isn't permitted to make this call."
     return ""

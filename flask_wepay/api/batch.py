@@ -1,4 +1,4 @@
-"""Many calls in one request, of one owner or of several."""
+"""Send many calls in one request, for one owner or several."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .lookup import find, forget
 
 __all__ = ["LARGEST_BATCH", "send_batch"]
 
-#: How many calls one batch holds: https://developer.wepay.com/api/api-calls/batch
+#: The most calls in one batch: https://developer.wepay.com/api/api-calls/batch
 LARGEST_BATCH = 50
 
-#: One call of a batch and whose it is.
+#: One call of a batch, with its owner.
 Member = tuple[str | None, Call]
 
 
@@ -30,17 +30,18 @@ def send_batch(
     timeout: float | None,
     wait: float,
 ) -> list[Any]:
-    """Send calls of several owners in requests of at most 50; see :meth:`WePayClient.batch`.
+    """Send calls of several owners in requests of up to 50; see :meth:`WePayClient.batch`.
 
-    :raises ConfigurationError: without the credentials that WePay wants of a batch, and for
-        other owners than the merchant itself with WEPAY_ACCESS_TOKEN.
+    :raises ConfigurationError: if the credentials that WePay requires for a batch are missing,
+        or if WEPAY_ACCESS_TOKEN is set and an owner is given.
     """
     members = [
         (checked_owner(owner, "batch"), Call.of(call, parameters, {}))
         for owner, call, parameters in calls
     ]
     _check_application(state, members)
-    # Who connects another WePay user between two requests did not mean this batch.
+    # Looked up once: an owner who connects another WePay user between two requests
+    # did not mean that user for this batch.
     found = {owner: find(state, owner) for owner in dict(members)}
     results: list[Any] = []
     for start in range(0, len(members), LARGEST_BATCH):
@@ -50,7 +51,7 @@ def send_batch(
                 state, chunk, found, deadline_of(state.settings.timeout, timeout, wait)
             )
         except WePayError as error:
-            # What earlier requests brought must not be lost.
+            # The results of earlier requests must not be lost.
             if not results:
                 raise
             results += [_of_member(error, call) for _, call in chunk]
@@ -61,10 +62,11 @@ def _check_application(state: State, members: Sequence[Member]) -> None:
     settings = state.settings
     if not settings.client_secret.value:
         raise ConfigurationError(
-            "A batch needs 'WEPAY_CLIENT_ID' and 'WEPAY_CLIENT_SECRET' beside 'WEPAY_ACCESS_TOKEN'."
+            "A batch needs 'WEPAY_CLIENT_ID' and 'WEPAY_CLIENT_SECRET' next to"
+            " 'WEPAY_ACCESS_TOKEN'."
         )
     if settings.access_token is not None and {owner for owner, _ in members} - {MERCHANT}:
-        raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' there are no owners to act for.")
+        raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' you can't act for owners.")
 
 
 def _send_chunk(
@@ -73,7 +75,7 @@ def _send_chunk(
     found: Mapping[str | None, Found],
     deadline: Deadline,
 ) -> list[Any]:
-    """Send one request, and again those members whose token turned out to be dead."""
+    """Send one request, and retry the members whose token is revoked with the next one."""
     candidates = {owner: Candidates(state, owner, found[owner]) for owner in dict(members)}
     results: dict[int, Any] = {}
     answered = False
@@ -100,7 +102,7 @@ def _choose(
     candidates: Mapping[str | None, Candidates],
     results: dict[int, Any],
 ) -> dict[int, tuple[Call, Authorization, Token]]:
-    """Give each member without a result its owner's next token, or the lack of one as result."""
+    """Return each open member with its owner's next token; without a token note the error."""
     waiting = {index: member for index, member in enumerate(members) if index not in results}
     tokens = {owner: _next(candidates[owner]) for owner in dict(waiting.values())}
     chosen = {}
@@ -122,7 +124,7 @@ def _next(candidates: Candidates) -> tuple[Authorization, Token] | WePayError:
 
 
 def _of_member(error: WePayError, call: Call) -> WePayError:
-    """Return the error of a whole request as that of one of its members."""
+    """Return a copy of a request's error for one of its members."""
     error = copy(error)
     for name, value in (("call", call.name), ("unique_id", call.unique_id)):
         if hasattr(error, name):

@@ -1,7 +1,7 @@
-"""Send calls: within the budget and the deadline, and again only where that is safe.
+"""Send calls within the rate limit and the deadline, and retry them only where that is safe.
 
-Whatever holds a secret in the clear happens inside ``_post…``, whose errors lose their
-frames before they are raised: so no traceback that leaves the package shows one.
+Only ``_post…`` handles secrets in the clear. Its exceptions lose their frames before they
+are raised, so that no traceback that leaves the package shows a secret.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from .transport import Transport
 __all__ = ["Caller"]
 
 MOST_TRIES = 3
-#: Bytes of an answer with a token, which has four short fields.
+#: The most bytes of an answer with a token, which has four short fields.
 LARGEST_TOKEN_ANSWER = 64 * 1024
-#: Seconds between the first two tries, and between any two at most.
+#: Seconds between the first two attempts, and at most between any two.
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 0.5
 
@@ -36,7 +36,7 @@ _logger = logging.getLogger("flask_wepay")
 
 
 class Caller:
-    """Send calls of one application."""
+    """Send the calls of one application."""
 
     def __init__(self, settings: Settings, transport: Transport, throttle: Throttle) -> None:
         self._settings = settings
@@ -52,12 +52,12 @@ class Caller:
         share: str | None = None,
         owner: str | None = None,
     ) -> Any:
-        """Send a call and return WePay's decoded answer, or its refusal as an APIError.
+        """Send a call, and return WePay's decoded answer or its refusal as an APIError.
 
-        Our own budget, where it is used up, refuses likewise.
+        If the local rate limit is reached, return a :exc:`Throttled`.
 
         :raises ConnectionFailed: if nothing was sent.
-        :raises OutcomeUnknown: if no usable answer came.
+        :raises OutcomeUnknown: if no usable answer arrived.
         """
         outcome = self._carry_out(
             call.name,
@@ -81,7 +81,7 @@ class Caller:
     ) -> list[Any]:
         """Send one /batch/create, and return its members' values or errors in order.
 
-        :raises WePayError: as :meth:`send` does or returns, if it failed as a whole.
+        :raises WePayError: what :meth:`send` raises or returns, if the request itself fails.
         """
         outcome = self._carry_out(
             "batch/create",
@@ -94,21 +94,21 @@ class Caller:
         return outcome  # type: ignore[no-any-return]
 
     def admit_exchange(self, owner: str) -> None:
-        """Take an exchange of an owner's out of its share of the budget, before its row is born.
+        """Count an owner's exchange against the rate limit, before its row is created.
 
-        :raises Throttled: if there is none left.
+        :raises Throttled: if the exchanges' share of the rate limit is used up.
         """
         self._throttle.acquire("oauth2/token", EXCHANGES, owner)
 
     def exchange(
         self, code: Secret, redirect_uri: str, callback_uri: str | None, deadline: Deadline
     ) -> Token:
-        """Exchange a code for a token; admitted already, and never sent twice.
+        """Exchange a code for a token, after :meth:`admit_exchange`; never sent twice.
 
-        :raises ExchangeFailed: if WePay refused the code.
-        :raises Throttled: for 1007.
+        :raises ExchangeFailed: if WePay refuses the code.
+        :raises Throttled: if WePay's rate limit is reached (1007).
         :raises ConnectionFailed: if nothing was sent.
-        :raises OutcomeUnknown: if no usable answer came: a token may have been issued.
+        :raises OutcomeUnknown: if no usable answer arrived; WePay may have issued a token.
         """
         outcome = self._carry_out(
             "oauth2/token",
@@ -128,7 +128,7 @@ class Caller:
         admit: Callable[[], None],
         owner: str | None = None,
     ) -> Any:
-        """Return what a call gave, or its error; made again, up to twice, where that is safe."""
+        """Return a call's value or its error, after up to two retries where those are safe."""
 
         def in_turn() -> Any:
             while True:
@@ -137,7 +137,7 @@ class Caller:
                 except Throttled as error:
                     outcome: Any = error
                 else:
-                    # A storage that hangs may have taken what time there was.
+                    # A storage that hangs may have used up the time.
                     outcome = _outcome(name, post, deadline)
                 if not isinstance(outcome, Throttled) or not deadline.wait(outcome.retry_after):
                     return outcome
@@ -145,7 +145,7 @@ class Caller:
         started, pause = time.monotonic(), SHORTEST_PAUSE
         outcome = in_turn()
         for _ in range(MOST_TRIES - 1):
-            # What has hardly any time left is better not sent than given up on.
+            # With hardly any time left, not sending beats an unknown outcome.
             if not _may_repeat(name, outcome) or deadline.remaining() <= LONGEST_PAUSE:
                 break
             time.sleep(random.uniform(0, pause))  # noqa: S311
@@ -155,7 +155,7 @@ class Caller:
         return outcome
 
     def _secrets(self, tokens: Sequence[Token]) -> list[str]:
-        """Return what must not show in an error, should WePay echo it."""
+        """Return what must not show in an error, in case WePay echoes it."""
         secrets = [self._settings.client_secret.value, *(token.access_token for token in tokens)]
         return [secret for secret in secrets if secret]
 
@@ -166,7 +166,7 @@ class Caller:
         return decipher(call.name, answer, secrets)
 
     def _post_batch(self, members: Sequence[tuple[Call, Token]], deadline: Deadline) -> Any:
-        # The one place where tokens travel in a body, as WePay wants them for a batch:
+        # The only place where tokens travel in a body: WePay requires it for a batch.
         # https://developer.wepay.com/api/api-calls/batch
         body = {
             "client_id": self._settings.client_id,
@@ -210,7 +210,7 @@ class Caller:
 
 
 def _outcome(call: str, post: Callable[[], Any], deadline: Deadline) -> Any:
-    """Return what a request gave, or its error without the frames that saw secrets."""
+    """Return a request's answer, or its error without the frames that saw secrets."""
     if deadline.passed():
         return _failure(call, "no time left", unsent=True)
     with watched(repeatable=call in LOOKUPS_REPEATED) as attempt:
@@ -223,7 +223,7 @@ def _outcome(call: str, post: Callable[[], Any], deadline: Deadline) -> Any:
             if not is_interruption(error):
                 unsent = nothing_was_sent(error, attempt)
                 return _failure(call, type(error).__name__, unsent=unsent)
-            # It goes on, without the frames that saw secrets.
+            # Raised on, without the frames that saw secrets.
             error.__cause__ = error.__context__ = None
             interruption = error.with_traceback(None)
     raise interruption
@@ -232,10 +232,10 @@ def _outcome(call: str, post: Callable[[], Any], deadline: Deadline) -> Any:
 def _failure(call: str, kind: str, *, unsent: bool) -> WePayError:
     if unsent:
         return ConnectionFailed(
-            f"WePay could not be reached for {call!r} ({kind}): nothing was sent.", call=call
+            f"WePay can't be reached for {call!r} ({kind}); nothing was sent.", call=call
         )
     return OutcomeUnknown(
-        f"WePay gave no usable answer to {call!r} ({kind}): it may have been executed.", call=call
+        f"WePay gave no usable answer to {call!r} ({kind}); it may have been executed.", call=call
     )
 
 
@@ -248,12 +248,14 @@ def _may_repeat(call: str, outcome: Any) -> bool:
 
 
 def _member(call: Call, response: Any, secrets: Sequence[str]) -> Any:
-    """Return the value of one member of a batch, or its error."""
+    """Return the value of one member of a batch, or its exception."""
     if isinstance(response, dict | list):
         outcome = decipher_member(call.name, response, secrets)
     else:
         outcome = OutcomeUnknown(
-            f"WePay's answer to a batch leaves out its {call.name!r}.", call=call.name
+            f"WePay's answer to a batch lacks a result for {call.name!r}; it may have been"
+            " executed.",
+            call=call.name,
         )
     if isinstance(outcome, OutcomeUnknown):
         outcome.unique_id = call.unique_id

@@ -1,4 +1,4 @@
-"""A call as it will be sent: its name, its parameters, its headers, and the time it has."""
+"""A call that is ready to be sent: its name, parameters and headers, and its deadline."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..foreign import plain
 
 __all__ = ["LOOKUPS_REPEATED", "Call", "Deadline", "check_call", "deadline_of"]
 
-#: Seconds that a call can be given: beyond it no timer goes.
+#: The most seconds for a call: timers don't go beyond it.
 A_DAY = 86_400.0
 
-#: Calls that change nothing, so that one whose answer was lost is made again.
+#: Calls that change nothing, so that they are retried if their answer is lost.
 LOOKUPS_REPEATED = frozenset(
     {
         "account",
@@ -45,22 +45,22 @@ _CALL = re.compile(r"/?([a-z][a-z0-9_]*(?:/[a-z][a-z0-9_]*)*)")
 
 
 def check_call(call: object) -> str:
-    """Return a call's name without the leading slash, which is forgiven.
+    """Return a call's name without a leading slash.
 
-    :raises InvalidCall: if it is not lower-case words joined by slashes.
+    :raises InvalidCall: if the name isn't lower-case words joined by slashes.
     """
     match = _CALL.fullmatch(plain(call) or "")
     if match is None:
         raise InvalidCall(
             f"{call!r} is not the name of a call: give words joined by slashes, such as"
-            " 'user' or 'account/create', without host, version or query."
+            " 'user' or 'account/create', without a host, version or query."
         )
     return match[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as it will be sent; made by :meth:`of`, which checks it."""
+    """A call that is ready to be sent; :meth:`of` checks it and returns one."""
 
     name: str
     parameters: Mapping[str, Any] = field(repr=False)
@@ -71,9 +71,9 @@ class Call:
     def of(
         cls, name: str, parameters: Mapping[str, Any], headers: Mapping[str, str | None]
     ) -> Call:
-        """Check a call and encode it.
+        """Check and encode a call.
 
-        :raises InvalidCall: if WePay must not or could not be sent this.
+        :raises InvalidCall: if the call can't be sent, or must not be.
         """
         name = check_call(name)
         parameters = _check_parameters(name, parameters)
@@ -84,34 +84,34 @@ class Call:
         else:
             return cls(name, parameters, body, _check_headers(name, headers))
         raise InvalidCall(
-            f"The parameters of {name!r} can't be written as JSON: {kind}. Convert a Decimal"
+            f"The parameters of {name!r} can't be encoded as JSON: {kind}. Convert a Decimal"
             " with float() and a date with isoformat()."
         )
 
     @property
     def unique_id(self) -> str | None:
-        """The caller's own id of a payment, with which it can be repeated."""
+        """The idempotency key of a payment, with which it can be retried."""
         unique_id = self.parameters.get("unique_id")
         return None if unique_id is None else str(unique_id)
 
 
 class Deadline:
-    """Seconds that a whole call has; waiting for one's turn comes on top."""
+    """The deadline of a whole call, in seconds; waiting for the rate limit comes on top."""
 
     def __init__(self, seconds: float, wait: float = 0.0) -> None:
         self._end = time.monotonic() + seconds
         self._wait = wait
 
     def remaining(self) -> float:
-        """Return the seconds that are left, never less than a small amount."""
+        """Return the remaining seconds, but never less than a small amount."""
         return max(0.01, self._end - time.monotonic())
 
     def passed(self) -> bool:
-        """Tell whether there is no time for another try."""
+        """Return whether there is no time for another attempt."""
         return time.monotonic() >= self._end
 
     def wait(self, seconds: float) -> bool:
-        """Sleep and return True if the caller allowed for so long a wait."""
+        """Sleep and return True if the caller allows a wait of that length."""
         if not 0 < seconds <= self._wait:
             return False
         self._wait -= seconds
@@ -121,9 +121,9 @@ class Deadline:
 
 
 def deadline_of(default: float, timeout: Any, wait: Any) -> Deadline:
-    """Return the time that a call has, by its keywords or by default.
+    """Return the deadline of a call, from its keywords or the default.
 
-    :raises InvalidCall: if a keyword is no number of seconds.
+    :raises InvalidCall: if a keyword isn't a number of seconds.
     """
     for name, seconds in ("timeout", timeout), ("wait", wait):
         if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds <= A_DAY):
@@ -132,19 +132,19 @@ def deadline_of(default: float, timeout: Any, wait: Any) -> Deadline:
 
 
 def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse parameters that a token or a mistake would travel in.
+    """Refuse parameters that contain a token, or that aren't a mapping by name.
 
-    :raises InvalidCall: for ``access_token``, and for what is not a mapping by name.
+    :raises InvalidCall: if it refuses them.
     """
     named: dict[str, Any] = {}
     if isinstance(parameters, Mapping):
         named = {plain(key) or "": value for key, value in parameters.items()}
     if not isinstance(parameters, Mapping) or "" in named:
-        raise InvalidCall(f"The parameters of {name!r} are not a mapping with names as keys.")
+        raise InvalidCall(f"The parameters of {name!r} are not a mapping whose keys are names.")
     if "access_token" in named:
         raise InvalidCall(
             f"{name!r} was given 'access_token' as a parameter: a token travels in the"
-            " Authorization header only. Use client_for(owner) to act for somebody else."
+            " Authorization header only. Use client_for(owner) to act for another owner."
         )
     return named
 
@@ -156,6 +156,6 @@ def _check_headers(name: str, headers: Mapping[str, str | None]) -> dict[str, st
             continue
         text = plain(value)
         if text is None or not (text.isascii() and text.isprintable()) or text != text.strip():
-            raise InvalidCall(f"{name!r} can't carry this value in the header {header!r}.")
+            raise InvalidCall(f"{name!r} has a value that the header {header!r} can't carry.")
         given[header] = text
     return given

@@ -1,4 +1,4 @@
-"""Which of an owner's tokens is used next, and what happens when one turns out dead."""
+"""Choose which of an owner's tokens is used next, and move on when one is revoked."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["Candidates", "signal_end"]
 class Candidates:
     """The tokens of one owner for one call or batch, newest first.
 
-    WePay executes nothing when it answers 1011, so going on with the next token is
-    safe even for a payment. All of them are of the same WePay user.
+    WePay executes nothing when it answers 1011, so a retry with the next token is safe
+    even for a payment. All tokens belong to the same WePay user.
     """
 
     def __init__(self, state: State, owner: str | None, found: Found) -> None:
@@ -32,14 +32,14 @@ class Candidates:
         self._refusal: Any = None
 
     def next(self, call: str) -> Authorization:
-        """Return the newest authorization that was not tried yet.
+        """Return the newest authorization that wasn't tried yet.
 
-        :raises NotAuthorized: if there never was one to try.
-        :raises TokenRevoked: if all of them have ended; the signal has been sent then.
+        :raises NotAuthorized: if there was none to try.
+        :raises TokenRevoked: if all of them are revoked; the signal is sent first.
         """
         authorization = self._untried()
         if authorization is None and self._tried and self._owner is not None:
-            # Somebody may have connected again meanwhile.
+            # The owner may have connected again meanwhile.
             self._found = self._state.store.find(self._owner, fresh=True)
             authorization = self._untried()
         if authorization is None or len(self._tried) == MOST_CANDIDATES:
@@ -50,7 +50,7 @@ class Candidates:
         return authorization
 
     def ended(self, authorization: Authorization, call: str, outcome: Any) -> bool:
-        """Tell whether an outcome says that this authorization is dead; if so mark it."""
+        """Return whether an outcome ends this authorization; if so, mark it."""
         reason = end_of_token(call, outcome)
         if reason is None:
             return False
@@ -62,7 +62,7 @@ class Candidates:
         return True
 
     def _untried(self) -> Authorization | None:
-        # Who connects another WePay user meanwhile did not mean this call, begun for the former.
+        # An owner who connects another WePay user meanwhile did not mean that user for this call.
         users = {one.user_id for one in self._tried} or {self._found.user_id}
         for one in self._found.candidates:
             if one not in self._tried and one.user_id in users:
@@ -88,9 +88,9 @@ class Candidates:
 
 
 def signal_end(state: State, ended: Authorization, reason: str) -> None:
-    """Send the signal of a lost connection, if this was the last authorization to die.
+    """Send the signal of a lost connection, if this was the last authorization to end.
 
-    Of several workers that each found one dead, exactly one comes to send it.
+    If several workers each end one, exactly one of them sends it.
     """
     owner, user_id = ended.owner, ended.user_id
     if not state.store.ended_last(owner, user_id, ended):
@@ -112,10 +112,10 @@ _WHY: dict[str | None, str] = {
     "disconnected": "The owner has disconnected: send the user to wepay.login.",
 }
 _ENDED = (
-    "The authorization has ended at WePay, and the call was not executed: send the user to"
+    "The authorization is revoked at WePay, and the call was not executed: send the user to"
     " wepay.login."
 )
 _MERCHANT = (
-    "WePay has revoked the token in 'WEPAY_ACCESS_TOKEN', and the call was not executed: copy"
+    "The token in 'WEPAY_ACCESS_TOKEN' is revoked at WePay, and the call was not executed: copy"
     " the new one from your account at WePay."
 )

@@ -1,4 +1,4 @@
-"""Calls on behalf of an owner."""
+"""Make calls on behalf of an owner."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["WePayClient"]
 
 
 class WePayClient:
-    """Make API calls as one owner.
+    """A client that makes API calls as one owner.
 
-    Views use :data:`flask_wepay.current_wepay`; jobs and scripts get one from
+    Views use :data:`flask_wepay.current_wepay`. Jobs and scripts get a client from
     :meth:`flask_wepay.WePay.client_for`.
 
     .. versionadded:: 1.0
@@ -28,7 +28,7 @@ class WePayClient:
 
     def __init__(self, state: State, owner: str | None) -> None:
         self._state = state
-        #: Whose calls these are (str), or None for nobody.
+        #: The owner that calls are made for (str), or None if nobody is logged in.
         self.owner = owner
 
     def __repr__(self) -> str:
@@ -36,28 +36,28 @@ class WePayClient:
 
     @property
     def authorized(self) -> bool:
-        """Tell whether there is a token to use, without asking WePay.
+        """Return whether the owner has an active authorization, without asking WePay.
 
-        :raises TokenUnreadable: if there is one that no key opens.
-        :raises StoreUnavailable: if the database does not answer.
+        :raises TokenUnreadable: if no key decrypts the stored token.
+        :raises StoreUnavailable: if the database doesn't answer.
         """
         return self.token is not None
 
     @property
     def user_id(self) -> int | None:
-        """WePay's id of the connected user, or None where nobody is connected.
+        """WePay's id of the connected user (int), or None if nobody is connected.
 
-        :raises StoreUnavailable: if the database does not answer.
+        :raises StoreUnavailable: if the database doesn't answer.
         """
         found = self._find()
         return found.user_id if found.candidates else None
 
     @property
     def token(self) -> Token | None:
-        """The token that the next call uses (its repr is redacted), or None.
+        """The token that the next call uses, or None. Its repr is redacted.
 
-        :raises TokenUnreadable: if no key opens it.
-        :raises StoreUnavailable: if the database does not answer.
+        :raises TokenUnreadable: if no key decrypts the stored token.
+        :raises StoreUnavailable: if the database doesn't answer.
         """
         candidates = self._find().candidates
         return candidates[0].open() if candidates else None
@@ -77,20 +77,25 @@ class WePayClient:
     ) -> Any:
         """Make a call, such as ``call("account/create", name=…)``, and return the answer.
 
-        `params` is a mapping of further parameters: those whose names collide with the keywords
-        here, or all of them, as in ``call("account/create", {"name": …})``. `timeout` is in
-        seconds for the whole call, `wait` for how long it may wait for its turn on top.
-        `risk_token` and `client_ip` go into WePay's headers:
-        https://developer.wepay.com/api/general/api-call
+        Parameters are keywords, or a mapping as in ``call("account/create", {"name": …})``.
 
-        :raises InvalidCall: if it is not the name of a call, a token is a parameter, or a
-            keyword is not of the type it has to be.
-        :raises NotAuthorized: if the owner has to connect first.
-        :raises TokenRevoked: if the owner's authorization has ended at WePay.
-        :raises APIError: for every other refusal, by ``error_code``.
-        :raises ConnectionFailed: if nothing was sent; it is safe to repeat.
-        :raises OutcomeUnknown: if no usable answer came; it may have been executed.
-        :raises StoreUnavailable: if our database does not answer; nothing was sent.
+        :param call: the name of the call, such as "user" or "account/create".
+        :param params: a mapping of parameters, for names that collide with these keywords.
+        :param api_version: the Api-Version header of this call (str).
+        :param risk_token: the WePay-Risk-Token header of this call (str).
+        :param client_ip: the Client-IP header of this call (str).
+        :param timeout: seconds for the whole call, retries included; WEPAY_TIMEOUT by default.
+        :param wait: seconds that the call may wait for the rate limit, on top of `timeout`.
+        :raises InvalidCall: if the name, a parameter or a keyword is invalid; nothing was sent.
+        :raises NotAuthorized: if the owner has no active authorization; nothing was sent.
+        :raises TokenRevoked: if the owner's authorization is revoked.
+        :raises Throttled: if a rate limit is reached.
+        :raises APIError: if WePay refuses the call for another reason.
+        :raises ConnectionFailed: if WePay can't be reached; nothing was sent, so retry.
+        :raises OutcomeUnknown: if no usable answer arrived; the call may have been executed.
+        :raises StoreUnavailable: if the database doesn't answer; nothing was sent.
+
+        WePay documents the headers at https://developer.wepay.com/api/general/api-call.
         """
         headers = {
             "Api-Version": api_version,
@@ -112,32 +117,35 @@ class WePayClient:
         timeout: float | None = None,
         wait: float = 0.0,
     ) -> list[Any]:
-        """Make many calls in requests of at most 50, and return their results in order.
+        """Make many calls in requests of up to 50, and return their results in order.
 
-        A failed member is an :class:`~flask_wepay.errors.WePayError` in its place, not
-        raised. `timeout` and `wait` are in seconds, for each request anew.
+        The result of a failed call is a :exc:`~flask_wepay.errors.WePayError`, which is not
+        raised.
 
-        :raises WePayError: as :meth:`call` does, if the first request fails as a whole.
+        :param calls: pairs of a call's name and its parameters.
+        :param timeout: seconds for each request; WEPAY_TIMEOUT by default.
+        :param wait: seconds that each request may wait for the rate limit, on top of `timeout`.
+        :raises WePayError: what :meth:`call` raises, if the first request itself fails.
         """
         members = [(self.owner, call, parameters) for call, parameters in calls]
         return send_batch(self._state, members, timeout=timeout, wait=wait)
 
     def disconnect(self) -> None:
-        """Forget the owner's authorizations here.
+        """Delete the owner's tokens here.
 
-        WePay has no call that revokes a token: it lives on there until the user
-        removes the application in the settings at WePay, or connects again.
+        WePay has no call that revokes a token. It stays valid at WePay until the user
+        removes the application in the settings there, or connects again.
 
-        :raises StoreUnavailable: if the database does not answer; then nothing is forgotten.
+        :raises StoreUnavailable: if the database doesn't answer; then nothing is deleted.
         """
         if self.owner is not None:
             self._state.store.disconnect(self.owner)
             forget(self._state)
 
     def send(self, call: Call, deadline: Deadline, share: str | None = None) -> Any:
-        """Send a prepared call with the owner's newest token that is alive.
+        """Send a prepared call with the owner's newest active token.
 
-        `share` names the part of the budget that strangers may use up.
+        `share` names the share of the rate limit that the call counts against.
         """
         candidates = Candidates(self._state, self.owner, self._find())
         while True:

@@ -1,6 +1,6 @@
-"""Connections that keep a deadline, and know whether a request went out.
+"""Connections that keep a deadline, and know whether a request was sent.
 
-The timeouts of requests start anew with every byte, and its errors do not say whether
+The timeouts of requests restart with every byte, and its exceptions don't say whether
 anything was sent.
 """
 
@@ -24,30 +24,30 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 __all__ = ["Attempt", "Pool", "TLSPool", "attempted", "nothing_was_sent", "watched"]
 
-#: Seconds that connecting may take of a call's deadline.
+#: The most seconds of a call's deadline for connecting.
 CONNECT_TIMEOUT = 5.0
-#: Seconds after which a call that is never repeated takes a new connection: usual servers end an
-#: idle one after 5, and what stands in between forgets it without a word.
+#: Seconds after which a call that is never retried opens a new connection. Common servers close
+#: an idle connection after 5 seconds, and a middlebox may drop it silently.
 LONGEST_IDLE = 4.0
-#: Seconds after which WePay gives up.
+#: Seconds after which WePay aborts a call.
 SERVER_LIMIT = 60.0
-#: Answers before the answer (1xx) at most.
+#: The most interim responses (1xx).
 MOST_INTERIM = 100
-#: Packages whose code above our connections sends a request once, or only looks on.
+#: Packages whose code above our connections sends a request once, or only observes it.
 _KNOWN_CODE = {"flask_wepay", "requests", "urllib3", "contextlib", "opentelemetry", "wrapt"}
-#: The mark on an exception that was raised before any byte of its request went out.
+#: The mark on an exception that was raised before any byte of its request was sent.
 UNSENT = "wepay_nothing_was_sent"
 
 
 @dataclass(slots=True)
 class Attempt:
-    """What is known of one request."""
+    """What is known about one request."""
 
-    #: Whether it may go out again, should its connection turn out to be dead.
+    #: Whether it may be sent again if its connection turns out to be closed.
     repeatable: bool = False
-    #: Whether bytes of it have gone out.
+    #: Whether bytes of it were sent.
     sent: bool = False
-    #: When its time is up, on the monotonic clock.
+    #: Its deadline, on the monotonic clock.
     ends: float = math.inf
 
 
@@ -55,27 +55,27 @@ _attempt: ContextVar[Attempt] = ContextVar("flask_wepay_attempt")
 
 
 def _current() -> Attempt:
-    """Return what is known of the request under way.
+    """Return what is known about the current request.
 
-    A wrapper that sends in a thread of its own leaves that behind: then it has WePay's own limit,
-    and nothing of it is proof to whoever waits.
+    A wrapper that sends in its own thread loses that context. The request then has WePay's
+    own limit, and proves nothing to the thread that waits.
     """
     return _attempt.get(None) or Attempt(ends=time.monotonic() + SERVER_LIMIT)
 
 
 def _remaining(ends: float) -> float:
-    """Return the seconds until a point in time.
+    """Return the seconds until a deadline.
 
-    :raises TimeoutError: if it has passed.
+    :raises TimeoutError: if the deadline has passed.
     """
     seconds = ends - time.monotonic()
     if seconds <= 0:
-        raise TimeoutError("the time for this request is up")
+        raise TimeoutError("the deadline of this request has passed")
     return seconds
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Read a socket until a point in time, however slowly the bytes drip in."""
+    """Read a socket until a deadline, however slowly the bytes arrive."""
 
     def __init__(self, sock: Any, ends: float) -> None:
         self._sock = sock
@@ -101,7 +101,7 @@ class _Response(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_DeadlineReader(sock, _current().ends))
 
     def begin(self) -> None:
-        """Read up to the answer itself: http.client passes over 100 alone."""
+        """Skip all interim responses; http.client skips 100 only."""
         super().begin()
         for _ in range(MOST_INTERIM):
             if not 100 <= self.status < 200:
@@ -109,16 +109,16 @@ class _Response(http.client.HTTPResponse):
             self.headers = None  # type: ignore[assignment]
             super().begin()
         if self.status in (204, 304):
-            # A body that comes all the same must not answer somebody else's request.
+            # A body that arrives nevertheless must not answer the next request.
             self.will_close = True
 
 
 class _Watched(HTTPConnection):
-    """Keep the deadline in every step, and note when bytes of the request go out."""
+    """Keep the deadline in every step, and record when bytes of the request are sent."""
 
     response_class = _Response
     _connecting = False
-    #: When it was last given back, on the monotonic clock.
+    #: When it was last returned to the pool, on the monotonic clock.
     idle_since = math.inf
 
     def connect(self) -> None:
@@ -132,8 +132,8 @@ class _Watched(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Connect to the first of the host's addresses that answers.
 
-        All of them together, and the TLS handshake, have the time that urllib3 would
-        give to each; only looking up the name is left to the system.
+        All addresses and the TLS handshake share the timeout that urllib3 would allow
+        each of them. DNS resolution has no timeout other than the system's.
         """
         name, ends = self.host, time.monotonic() + float(self.timeout or CONNECT_TIMEOUT)
         try:
@@ -167,7 +167,7 @@ class _Watched(HTTPConnection):
 
 @contextmanager
 def _unsent() -> Iterator[None]:
-    """Mark what is raised in a block as raised before anything was sent."""
+    """Mark an exception of a block as raised before anything was sent."""
     try:
         yield
     except Exception as error:
@@ -176,7 +176,7 @@ def _unsent() -> Iterator[None]:
 
 
 def _limited(sock: socket.socket, ends: float) -> socket.socket:
-    """Give a new connection the time that is left, or close it if there is none."""
+    """Set the remaining time on a new connection, or close it if the deadline has passed."""
     try:
         sock.settimeout(_remaining(ends))
     except BaseException:
@@ -190,13 +190,13 @@ class _WatchedTLS(_Watched, HTTPSConnection):
 
 
 class _Keeping(HTTPConnectionPool):
-    """Keep connections, but not for calls that must not meet a dead one."""
+    """Keep connections, but replace an idle one for calls that are never retried."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
         idle = time.monotonic() - connection.idle_since
         if idle > LONGEST_IDLE and not _current().repeatable:
-            # It connects anew.
+            # The connection reopens when it is used.
             connection.close()
         return connection
 
@@ -207,21 +207,21 @@ class _Keeping(HTTPConnectionPool):
 
 
 class Pool(_Keeping):
-    """Our connections to one host."""
+    """The connection pool of one host."""
 
     ConnectionCls = _Watched
 
 
 class TLSPool(_Keeping, HTTPSConnectionPool):
-    """Our connections to one host, over TLS."""
+    """The connection pool of one host, over TLS."""
 
     ConnectionCls = _WatchedTLS
 
 
 @contextmanager
 def attempted(seconds: float) -> Iterator[None]:
-    """Give the request made in a block so many seconds."""
-    # Authlib's client can be used directly, where nobody watches.
+    """Set a deadline for the request made in a block, in `seconds` from now."""
+    # If Authlib's client is used directly, nothing watches the request.
     attempt = _attempt.get(None) or Attempt()
     attempt.ends = time.monotonic() + seconds
     reset = _attempt.set(attempt)
@@ -243,30 +243,30 @@ def watched(*, repeatable: bool = False) -> Iterator[Attempt]:
 
 
 def nothing_was_sent(error: BaseException, attempt: Attempt) -> bool:
-    """Tell whether a request that failed provably never left this machine.
+    """Return whether a failed request provably never left this machine.
 
-    Only the connection that would have sent it knows: it marks what it raises. What has passed
-    through code of somebody else's on its way here is no proof: that may have sent the request
-    otherwise.
+    Only the connection that would have sent it knows, and marks its exceptions. An exception
+    that passed through third-party code proves nothing: that code may have sent the request
+    in another way.
     """
     return not attempt.sent and _is_proof(error, attempt, set())
 
 
 def _is_proof(error: BaseException, attempt: Attempt, seen: set[int]) -> bool:
-    """Look for the mark in an error and in those that requests and urllib3 say it is about.
+    """Look for the mark in an exception, and in those that requests and urllib3 wrapped.
 
-    What it was raised during, or from, may be of an earlier way that somebody tried.
+    Its cause and its context don't count: they may belong to an earlier attempt.
     """
     mark = getattr(error, UNSENT, None)
     if mark is True:
-        # The sandbox, which has no connections.
+        # From the sandbox, which has no connections.
         return True
     if id(error) in seen or not _passed_only_known_code(error):
         return False
     seen.add(id(error))
     about = [*error.args, getattr(error, "reason", None)]
     if type(error).__module__.startswith("urllib3."):
-        # A handshake that took too long is a ReadTimeoutError "from" what was raised.
+        # A slow handshake is a ReadTimeoutError, whose cause is the original exception.
         about.append(error.__cause__)
     return mark is attempt or any(
         _is_proof(other, attempt, seen) for other in about if isinstance(other, BaseException)
@@ -274,7 +274,7 @@ def _is_proof(error: BaseException, attempt: Attempt, seen: set[int]) -> bool:
 
 
 def _passed_only_known_code(error: BaseException) -> bool:
-    """Tell whether only code that sends a request once stands between us and our connection."""
+    """Return whether an exception passed only through code that sends a request once."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if isinstance(frame.f_locals.get("self"), _Watched):
             break

@@ -1,4 +1,4 @@
-"""What ends a call from outside, such as a job's time limit, told from what fails within."""
+"""Distinguish what interrupts a call, such as a job's time limit, from its own failures."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from urllib3.exceptions import HTTPError
 
 __all__ = ["is_interruption"]
 
-#: What requests and the layers below it raise, wrapped or not.
+#: The exceptions of requests and the layers below it, wrapped or not.
 _FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 _RAISE = {dis.opmap["RAISE_VARARGS"], dis.opmap["RERAISE"]}
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Tell whether an exception came from outside of what was running.
+    """Return whether an exception came from outside the code that was running.
 
-    A time limit is raised by the handler of a signal, or by another thread: then between two
-    instructions. What any layer between us and the network raises, foreseen or not, was raised
-    by an instruction of its code, or within the package that defines it.
+    A time limit is raised by a signal handler, or by another thread between two instructions.
+    An exception of any layer between us and the network, expected or not, is raised by an
+    instruction of its own code, or within the package that defines it.
     """
     if not isinstance(error, Exception):
         return True
@@ -44,7 +44,7 @@ def _package_of(frame: FrameType) -> str:
 
 
 def _handles_a_signal(frame: FrameType) -> bool:
-    # Python gives a handler the frame that it interrupts.
+    # Python passes a handler the frame that it interrupts.
     return any(
         value is frame.f_back or (isinstance(value, tuple) and frame.f_back in value)
         for value in frame.f_locals.values()

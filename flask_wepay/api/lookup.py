@@ -1,4 +1,4 @@
-"""What a request has looked up of an owner, so that it looks once."""
+"""Look up an owner's authorizations once per request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..tokens.store import Found
 
 __all__ = ["find", "forget"]
 
-#: Seconds for which a request believes what it looked up: a stream may go on for hours.
+#: Seconds for which a request keeps a lookup, because a stream may go on for hours.
 LONGEST_MEMORY = 10.0
 
 
 class _Seen(NamedTuple):
-    """What was looked up, when, and after which change."""
+    """A lookup: its result, its time, and the change it came after."""
 
     at: float
     after: object
@@ -25,9 +25,9 @@ class _Seen(NamedTuple):
 
 
 def find(state: State, owner: str | None) -> Found:
-    """Look an owner up, once per request that is no long one; outside of one every time anew.
+    """Look an owner up: once per short request, and every time outside a request.
 
-    :raises ConfigurationError: if the owner is no string.
+    :raises ConfigurationError: if the owner isn't a string.
     """
     owner = checked_owner(owner, "The caller")
     if owner is None:
@@ -42,19 +42,19 @@ def find(state: State, owner: str | None) -> Found:
 
 
 def forget(state: State) -> None:
-    """Have every request of this process look anew, after something has changed.
+    """Make every request of this process look up again after a change.
 
-    Not this one alone: a test may hold a request open around those that its client makes.
+    Every request, because a test may keep one open around those that its client makes.
     """
     state.changes.latest = object()
 
 
 def _seen(state: State) -> dict[str, _Seen] | None:
-    """Return what this request has looked up by owner, or None outside of a request."""
+    """Return this request's lookups by owner, or None outside a request."""
     if not has_request_context():
         return None
-    # Not in g, for an outer application context may serve many requests; nor in the environ,
-    # which a socket's events share.
+    # Not in g, because an outer application context may serve many requests; not in the
+    # environ, which the events of a socket share.
     this = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     seen: dict[int, dict[str, _Seen]] = vars(this).setdefault("_wepay_found", {})
     return seen.setdefault(id(state), {})

@@ -1,6 +1,6 @@
-"""The session of requests that is kept per process, and its connections with it.
+"""The requests session of a process, with its connection pool.
 
-The sessions of requests close their pools and keep cookies; this one does the reverse.
+A plain requests session closes its pool and keeps cookies; this one does the reverse.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .connections import CONNECT_TIMEOUT, Pool, TLSPool, attempted
 
 __all__ = ["KeptSession", "Sessions", "deadline", "read_body"]
 
-#: Bytes of an answer; WePay's largest, a batch of 50, stays far below.
+#: The most bytes of an answer; WePay's largest, a batch of 50, stays far below.
 LARGEST_BODY = 8 * 1024 * 1024
 CHUNK = 64 * 1024
-#: Connections kept per process and host.
+#: The size of the connection pool, per process and host.
 POOL_SIZE = 100
 
 Pools = dict[str, type[HTTPConnectionPool]]
@@ -32,22 +32,22 @@ _URLLIB3S_OWN = {"urllib3.connectionpool", "urllib3.connection"}
 
 
 def _usual_pools() -> Pools:
-    """Return the pools that anybody's new urllib3.PoolManager takes."""
+    """Return the pool classes that a new urllib3.PoolManager uses."""
     return dict(poolmanager.pool_classes_by_scheme)
 
 
 class Sessions:
-    """The sessions of one application: one per process, for a fork must not read its parent's.
+    """The sessions of one application, one per process, so that a fork doesn't share sockets.
 
-    Where something has taken the place of urllib3's pools or connections, vcrpy for one, it is
-    used, and no connection that was open before.
+    If something replaces urllib3's pools or connections, as vcrpy does, its pools are used,
+    and no connection that was open before.
     """
 
     def __init__(self) -> None:
         self._kept: tuple[Any, KeptSession] | None = None
 
     def current(self) -> KeptSession:
-        """Return the session to send with now."""
+        """Return the session of this process."""
         usual = _usual_pools()
         classes = [(pool, pool.ConnectionCls) for pool in usual.values()]
         key = os.getpid(), classes
@@ -55,13 +55,13 @@ class Sessions:
         if kept is None or kept[0] != key:
             modules = {kind.__module__ for pair in classes for kind in pair}
             pools = _OURS if modules <= _URLLIB3S_OWN else usual
-            # Two threads may both come by here; then the later session stays.
+            # Two threads may both get here; the later session stays.
             kept = self._kept = key, KeptSession(pools)
         return kept[1]
 
 
 class _KeptAdapter(HTTPAdapter):
-    """An adapter whose pool outlives the sessions that use it."""
+    """An adapter whose connection pool outlives the sessions that use it."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
@@ -81,11 +81,11 @@ class _KeptAdapter(HTTPAdapter):
             return super().send(*args, **kwargs)
 
     def close(self) -> None:
-        """Keep the pool: every session that is done calls this."""
+        """Keep the pool; every session calls this when it is closed."""
 
 
 class KeptSession(requests.Session):
-    """A session that keeps connections and nothing else: no cookie of one owner for the next."""
+    """A session that keeps connections only, so that no owner gets another one's cookies."""
 
     def __init__(self, pools: Pools) -> None:
         super().__init__()
@@ -96,28 +96,28 @@ class KeptSession(requests.Session):
         self.mount("http://", self.adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow nothing: requests reads a redirect's body even where it must not follow."""
+        """Follow no redirect; requests would read its body even with allow_redirects=False."""
 
 
 def deadline(seconds: float) -> Timeout:
-    """Return a timeout that bounds connecting, and all of sending and reading together."""
+    """Return a timeout that bounds connecting, and sending and reading together."""
     return Timeout(total=seconds, connect=min(CONNECT_TIMEOUT, seconds))
 
 
 def read_body(response: requests.Response, largest: int = LARGEST_BODY) -> bytes:
-    """Read an answer's body, undecoded and of so many bytes at most.
+    """Return an answer's body, undecoded and of at most `largest` bytes.
 
-    :raises requests.RequestException: if it is larger, cut short, or comes too slowly.
+    :raises requests.RequestException: if it is larger, cut short, or arrives too slowly.
     """
     body = bytearray()
     try:
-        # identity was asked for; a compressed body is not JSON, and so no bomb either.
+        # The request asks for identity. A compressed body isn't JSON, and is never unpacked.
         while chunk := response.raw.read(CHUNK, decode_content=False):
             body += chunk
             if len(body) > largest:
                 raise OSError("the answer is too large")
     except (HTTPError, OSError) as error:
         response.close()
-        raise requests.ConnectionError("the answer broke off") from error
+        raise requests.ConnectionError("the answer is cut short") from error
     response.raw.release_conn()
     return bytes(body)

@@ -1,4 +1,4 @@
-"""The same windows in a storage that workers and machines share, by the library limits."""
+"""A moving window in a storage that workers and machines share, with the limits library."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["SharedWindows", "StorageError", "storage_of"]
 
 
 class SharedWindows:
-    """The times of the calls of all that share a storage."""
+    """The times of the calls of all processes that share a storage."""
 
     def __init__(self, uri: Secret, application: str) -> None:
         self._application = application
         self._limiter = MovingWindowRateLimiter(storage_of(uri))
 
     def take(self, budgets: Sequence[Budget]) -> Full | None:
-        """Take a call out of each budget in turn, until one is used up.
+        """Count a call against each limit in turn, until one is reached.
 
-        :raises StorageError: if the storage does not answer.
+        :raises StorageError: if the storage doesn't answer.
         """
         for budget in budgets:
             for amount, *key in _limits(budget):
@@ -48,15 +48,15 @@ class SharedWindows:
         seconds = reset_time - time.time()
         if seconds <= item.multiples + 1:
             return max(0.01, seconds)
-        # Our clock was set back: by it what was noted before lies in the future.
+        # Our clock was set back, so the recorded calls lie in the future.
         self._limiter.clear(item, *key)
         return 0.0 if self._limiter.hit(item, *key) else float(item.multiples)
 
 
 def _limits(budget: Budget) -> Iterator[tuple[Any, ...]]:
-    """Give each limit of a budget and its key, an owner's first."""
+    """Yield each limit of a budget with its key, the owner's first."""
     if budget.owner is not None:
-        # An owner may be an e-mail address, which is nobody's business in a shared storage.
+        # An owner may be an e-mail address, which doesn't belong in a shared storage.
         owner = sha256(budget.owner.encode(errors="surrogatepass")).hexdigest()[:32]
         yield budget.amount_per_owner, budget.name, owner
     yield budget.amount, budget.name
@@ -65,16 +65,16 @@ def _limits(budget: Budget) -> Iterator[tuple[Any, ...]]:
 def storage_of(uri: Secret) -> Any:
     """Return the storage of a `limits` URI.
 
-    :raises ConfigurationError: if it is no such URI, or its package is not installed.
+    :raises ConfigurationError: if the URI is invalid, or its package isn't installed.
     """
-    # A storage that hangs must not hold payments up.
+    # A storage that hangs must not delay payments.
     remote = re.match("redis|valkey", uri.value)
     patience = {"socket_timeout": 1, "socket_connect_timeout": 1} if remote else {}
     try:
         storage = storage_from_string(uri.value, wrap_exceptions=True, **patience)
         MovingWindowRateLimiter(storage)
     except LimitsConfigurationError:
-        # Its own text has the whole URI in it, and so the password.
+        # Its own message contains the whole URI, with the password.
         what = "needs a package that is not installed" if remote else "has an unknown scheme"
     except (NotImplementedError, ValueError, AssertionError, TypeError) as error:
         what = f"can't be used for a moving window ({type(error).__name__})"

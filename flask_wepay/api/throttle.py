@@ -1,4 +1,4 @@
-"""One budget for all calls to WePay, so that a flood of logins can't stop payments.
+"""The rate limit of calls to WePay, shared out so that logins can't stop payments.
 
 WePay allows 30 calls in 10 seconds per application:
 https://developer.wepay.com/docs/articles/throttling
@@ -17,18 +17,18 @@ from .windows import Budget, Full, MovingWindows
 
 __all__ = ["COMMANDS", "EXCHANGES", "IPNS", "LOOKUPS", "Throttle", "shared_storage"]
 
-#: What strangers can cause, and what asks about everybody, draws on a share of the budget:
-#: one part in so many. All of them together leave something to payments.
+#: Calls that strangers can cause, and commands that ask about every user, have a share of the
+#: rate limit: 1/3 or 1/5 of it. All shares together leave some of it to payments.
 EXCHANGES = "exchanges"
-LOOKUPS = "look-ups of logins"
-IPNS = "look-ups of IPNs"
+LOOKUPS = "login lookups"
+IPNS = "IPN lookups"
 COMMANDS = "commands"
 _SHARES = {EXCHANGES: 3, LOOKUPS: 5, IPNS: 5, COMMANDS: 5}
-#: A single owner has one part in so many of a share: three tries of a look-up, by default.
+#: A single owner has 1/2 of a share: three attempts at a lookup, by default.
 _OWNERS = 2
-#: The least budget that leaves two owners an exchange each, and something to payments.
+#: The lowest rate limit that leaves two owners an exchange each, and some calls to payments.
 _LEAST = 6
-#: Seconds between two warnings, and between two tries of a storage that is away.
+#: Seconds between two warnings, and between two attempts to use a storage that is down.
 WARN_EVERY = 60.0
 TRY_EVERY = 5.0
 
@@ -39,7 +39,7 @@ _logger = logging.getLogger("flask_wepay")
 
 
 class Throttle:
-    """The budget of one application at WePay, shared by all that share the storage."""
+    """The rate limit of one application at WePay, shared by all who share the storage."""
 
     def __init__(self, limit: str | None, storage_uri: Secret, application: str) -> None:
         self._limit = limit
@@ -54,13 +54,12 @@ class Throttle:
         self._warned_at = -WARN_EVERY
 
     def acquire(self, call: str, share: str | None = None, owner: str | None = None) -> None:
-        """Take one call out of the budget, and out of a share of it where one is named.
+        """Count a call against the rate limit, and against a share of it if one is named.
 
-        Of a share one owner has a part at most, so that others have theirs.
+        One owner can use only a part of a share, so that other owners have theirs. While the
+        storage is down, calls are not limited, and a warning is logged once a minute.
 
-        With the storage away calls go on, and a warning is logged once a minute.
-
-        :raises Throttled: if there is none left; nothing was sent.
+        :raises Throttled: if a limit is reached; nothing was sent.
         """
         if self._total is None or time.monotonic() < self._away_until:
             return
@@ -85,24 +84,25 @@ class Throttle:
         if now - self._warned_at >= WARN_EVERY:
             self._warned_at = now
             _logger.warning(
-                "'WEPAY_THROTTLE_STORAGE' does not answer; calls to WePay go on unthrottled."
+                "'WEPAY_THROTTLE_STORAGE' does not answer; calls to WePay go on without a rate"
+                " limit."
             )
 
     def _throttled(self, call: str, full: Full) -> Throttled:
         budget = full.budget
         return Throttled(
-            f"{call!r} was not sent: our own budget of {full.amount} per {budget.window} for"
-            f" {budget.name} is used up. Try again after"
-            " 'retry_after' seconds, or let the call wait with wait=seconds.",
+            f"{call!r} was not sent: the local rate limit of {full.amount} {budget.name} per"
+            f" {budget.window} is reached. Retry after 'retry_after' seconds, or let the call"
+            " wait with wait=seconds.",
             call=call,
             retry_after=full.seconds,
         )
 
 
 def shared_storage() -> Any:
-    """Return the module that counts in a shared storage: what it needs is an extra.
+    """Return the module that counts in a shared storage, which needs an extra.
 
-    :raises ConfigurationError: if that is not installed.
+    :raises ConfigurationError: if the extra isn't installed.
     """
     try:
         from . import shared_windows

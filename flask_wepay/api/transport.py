@@ -1,4 +1,4 @@
-"""The one way to WePay: what every request carries, and the session that sends it."""
+"""The only way to WePay: the headers of every request, and the session that sends it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["USER_AGENT", "Bearer", "Transport", "user_agent"]
 
 
 def user_agent(distribution: str = "Flask-WePay") -> str:
-    """Return what calls name themselves, with the version where there is metadata.
+    """Return the User-Agent, with the version if there is metadata.
 
-    A frozen or vendored copy has none.
+    A frozen or vendored copy has no metadata.
     """
     try:
         return f"{distribution}/{version(distribution)}"
@@ -30,7 +30,7 @@ def user_agent(distribution: str = "Flask-WePay") -> str:
 
 
 USER_AGENT = user_agent()
-#: What every request carries; requests would send these with other values.
+#: The headers of every request; requests would send other values.
 _HEADERS = {
     "User-Agent": USER_AGENT,
     "Accept-Encoding": "identity",
@@ -40,7 +40,7 @@ _HEADERS = {
 
 
 class Bearer(AuthBase):
-    """Put a token into the Authorization header, the one place where it travels."""
+    """Put a token into the Authorization header, the only place where it travels."""
 
     def __init__(self, token: Token) -> None:
         self._token = token
@@ -52,11 +52,11 @@ class Bearer(AuthBase):
 
 
 class Transport:
-    """The way of one application to WePay, with connections that are kept per process."""
+    """Sends the requests of one application, with a connection pool per process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        #: The sessions that requests are sent with.
+        #: The sessions that send the requests.
         self.sessions = Sessions()
 
     def post(
@@ -66,9 +66,9 @@ class Transport:
         token: Token | None = None,
         largest: int = LARGEST_BODY,
     ) -> Answer:
-        """Post a call within so many seconds, and read the answer.
+        """Post a call within `seconds`, and return the answer.
 
-        :raises Exception: what requests and the layers below it raise; its frames hold secrets.
+        :raises Exception: what requests and the layers below raise; its frames hold secrets.
         """
         request = requests.PreparedRequest()
         request.method, request.url = "POST", self._settings.api_url + call.name
@@ -89,7 +89,7 @@ class Transport:
         return Answer(response.status_code, content, _retry_after(response.headers))
 
     def version_header(self) -> dict[str, str]:
-        """Return the header that says which version of the API is spoken, if any is set."""
+        """Return the Api-Version header, or nothing if WEPAY_API_VERSION isn't set."""
         version = self._settings.api_version
         return {} if version is None else {"Api-Version": version}
 

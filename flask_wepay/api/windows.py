@@ -1,4 +1,4 @@
-"""A moving window: how many calls were made in the last seconds, in this process."""
+"""A moving window that counts the recent calls of this process."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Budget", "Full", "MovingWindows"]
 
 
 class Budget(NamedTuple):
-    """So many calls at most, of one name, in any window of so many seconds."""
+    """A limit: at most `amount` calls of one name in any `seconds` seconds."""
 
     name: str
     amount: int
     seconds: int
     #: The window in words, such as "10 seconds".
     window: str
-    #: Whose call it is, and how many of the calls may be one owner's.
+    #: The owner of the call, and the most calls of one owner.
     owner: str | None = None
     amount_per_owner: int = 0
 
 
 class Full(NamedTuple):
-    """A budget that is used up: of how many calls, and for how many seconds."""
+    """A limit that is reached: its number of calls, and the seconds until the next one."""
 
     budget: Budget
     amount: int
@@ -34,7 +34,7 @@ class Full(NamedTuple):
 
 
 class MovingWindows:
-    """The times of the calls of one process, with their owners, by budget."""
+    """The times of the calls of one process, with their owners, by limit."""
 
     def __init__(self) -> None:
         self._start(os.getpid())
@@ -45,7 +45,7 @@ class MovingWindows:
         self._calls: dict[str, deque[tuple[float, str | None]]] = defaultdict(deque)
 
     def take(self, budgets: Sequence[Budget]) -> Full | None:
-        """Take a call out of all of the budgets, or out of none if one is used up."""
+        """Count a call against all of the limits, or against none if one is reached."""
         if self._pid != os.getpid():
             self._start(os.getpid())
         with self._lock:
@@ -54,7 +54,7 @@ class MovingWindows:
                 calls = self._calls[budget.name]
                 while calls and calls[0][0] <= now - budget.seconds:
                     calls.popleft()
-                # The clock was set back: these would be waited for until it has caught up.
+                # The clock was set back; these calls would count until it has caught up.
                 while calls and calls[-1][0] > now:
                     calls.pop()
                 counted, amount = calls, budget.amount

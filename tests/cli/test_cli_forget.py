@@ -60,7 +60,7 @@ def test_bytes_that_are_no_text(run: Run) -> None:
     result = run("forget", "\udcff", "--yes")
 
     assert result.exit_code == 2
-    assert "no text that a database stores" in result.stderr
+    assert "has characters that a database can't store" in result.stderr
 
 
 def test_former_user(run: Run, connect: Any, rows: Any, app: Any, wepay_sandbox: Any) -> None:

@@ -205,4 +205,4 @@ def test_wepay_away(
     result = run(*args, app=app)
 
     assert result.exit_code == 1
-    assert "Error: WePay could not be reached for" in result.stderr
+    assert "Error: WePay can't be reached for" in result.stderr

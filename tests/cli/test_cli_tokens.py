@@ -223,7 +223,7 @@ def test_commands_leave_most_of_the_budget(
     result = run(*command, app=app)
 
     assert result.exit_code == 1
-    assert "our own budget of 2 per 10 minutes for commands is used up" in result.stderr
+    assert "the local rate limit of 2 commands per 10 minutes is reached" in result.stderr
     assert wepay_sandbox.count("batch/create") == 2
     with app.app_context():
         client = app.extensions["test"]["wepay"].client_for("owner0")

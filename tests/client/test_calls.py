@@ -114,7 +114,7 @@ def test_parameters_are_json(serve: Any, client_at: Any, value: Any) -> None:
     """A parameter that JSON does not know is refused before anything is sent."""
     server = serve(echo)
 
-    with pytest.raises(InvalidCall, match="can't be written as JSON"):
+    with pytest.raises(InvalidCall, match="can't be encoded as JSON"):
         client_at(server.url).call("checkout/create", amount=value)
 
     assert server.connections == 0

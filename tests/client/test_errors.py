@@ -406,7 +406,9 @@ def test_a_stage_token_in_production_is_explained(alice: WePayClient, wepay_sand
     """1006 says what it usually means, with the setting's name."""
     wepay_sandbox.answer_next("user", error_code=1006)
 
-    with pytest.raises(TokenInvalid, match=r"stage token used in production.*'WEPAY_ENVIRONMENT'"):
+    with pytest.raises(
+        TokenInvalid, match=r"stage token is used in production.*'WEPAY_ENVIRONMENT'"
+    ):
         alice.call("user")
 
 

@@ -72,7 +72,7 @@ def test_a_call_over_the_budget(serve: Any, client_at: Any, clock: time_machine.
     client.call("user")
     clock.shift(1)
 
-    with pytest.raises(Throttled, match="our own budget of 6 per 10 second") as caught:
+    with pytest.raises(Throttled, match="local rate limit of 6 calls per 10 second") as caught:
         client.call("checkout/create")
 
     assert caught.value.retry_after == pytest.approx(6, abs=0.1)
