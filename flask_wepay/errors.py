@@ -57,6 +57,12 @@ class WePayError(Exception):
     .. versionadded:: 1.0
     """
 
+    #: Where the login wanted to go (str), a path of this site; set on the errors of ``wepay.login``
+    #: and ``wepay.callback``, None elsewhere and where it wanted nowhere in particular.
+    next_url: str | None = None
+    #: Whether the login is in a pop-up, whose opener waits (bool).
+    popup: bool = False
+
     def __init__(self, message: str = "", **facts: Any) -> None:
         super().__init__(message)
         for name, value in facts.items():

@@ -12,7 +12,7 @@ from flask import Flask, current_app, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
-from . import pages, views
+from . import refusals, views
 from .api.batch import send_batch
 from .api.caller import Caller
 from .api.client import WePayClient
@@ -101,7 +101,7 @@ class WePay:
         app.extensions["wepay"] = state
         app.register_blueprint(views.blueprint, url_prefix=settings.url_prefix or None)
         if WePayError not in app.error_handler_spec[None][None]:
-            app.register_error_handler(WePayError, pages.show_error)
+            app.register_error_handler(WePayError, refusals.show_error)
         app.context_processor(lambda: {"current_wepay": current_wepay})
         # An application's own command of this name stays.
         app.cli.commands.setdefault("wepay", commands)
@@ -181,6 +181,14 @@ class WePay:
         self._hooks.front_end = _checked_hook(function)
         return function
 
+    def error_response(self, error: WePayError) -> ResponseReturnValue:
+        """Return what the extension itself answers an error with.
+
+        It is for an application's handler that minds some requests only: where ``error.popup``
+        is true, the answer tells the page that opened the window.
+        """
+        return refusals.answer(error)
+
     def _store_of(self, settings: Settings) -> Callable[[], Store]:
         model, session = self._token_model, self._session
 
@@ -246,7 +254,7 @@ def _admit(state: State) -> tuple[str | None, ResponseReturnValue | None]:
     """Return who the request is of, and what to answer where they have to connect first."""
     owner = current_owner(state)
     connected = WePayClient(state, owner).authorized
-    return owner, None if connected else pages.to_login(state, owner)
+    return owner, None if connected else refusals.to_login(state, owner)
 
 
 def _lead_on(
@@ -258,7 +266,7 @@ def _lead_on(
     if find(state, owner).lately:
         error.args = (_IN_CIRCLES,)
         raise error
-    return pages.to_login(state, owner)
+    return refusals.to_login(state, owner)
 
 
 _IN_CIRCLES = (

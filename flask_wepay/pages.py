@@ -1,43 +1,23 @@
-"""What is answered where a login does not simply go on: pages, problem documents, redirects."""
+"""The pages that logins end on, and what they are about."""
 
 from __future__ import annotations
 
-import json
 import logging
-from http import HTTPStatus
-from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from flask import current_app, make_response, redirect, render_template, request
-from flask.typing import ResponseReturnValue
+from flask import render_template, request
 from jinja2 import Environment, FileSystemLoader
-from werkzeug.exceptions import Unauthorized
-from werkzeug.wrappers import Response
 
 from .api.windows import Budget
-from .errors import (
-    AuthorizationDenied,
-    AuthorizationError,
-    ConfigurationError,
-    ExchangeFailed,
-    NotAuthorized,
-    OutcomeUnknown,
-    StateMismatch,
-    StoreUnavailable,
-    Throttled,
-    TokenUnreadable,
-    WePayError,
-)
-from .front_ends import front_end, here, page_of_request
 from .links import home, link
-from .state import State, browser_may_own, current_owner, current_state
-from .texts import Text, text_of
+from .state import current_state
+from .texts import Text
 
-__all__ = ["NEXT", "login_url", "refuse", "render", "show_error", "to_login"]
+__all__ = ["Login", "login_url", "may_log", "note_login", "noted_login", "render"]
 
-#: Where a request's environ has the `next` that its error page leads to; g may outlive requests.
-NEXT = "flask_wepay.next"
+#: Where a request's environ has its login; g may outlive requests.
+_LOGIN = "flask_wepay.login"
 
 #: Lines that visitors can cause in the log.
 _MOST_LOGGED = Budget("lines", 20, 60, "minute")
@@ -50,199 +30,77 @@ _PLAIN = Environment(
 _logger = logging.getLogger("flask_wepay")
 
 
-def to_login(state: State, owner: str | None) -> ResponseReturnValue:
-    """Send a browser that has to connect first to wepay.login, and back to where it is.
+class Login(NamedTuple):
+    """The login that a request of our own routes is about: where it leads, in which window."""
 
-    :raises NotAuthorized: where that can't be: a script asks, the request is no GET, or without
-        Flask-Login nobody is logged in.
-    """
-    asks, somebody = front_end(state), owner is not None or browser_may_own(state)
-    if asks == "page" and somebody and request.method in ("GET", "HEAD"):
-        return redirect(login_url(here()))
-    return refuse(state, owner, login_url(page_of_request()))
+    next_path: str | None = None
+    popup: bool = False
 
 
-def refuse(state: State, owner: str | None, connect_url: str) -> ResponseReturnValue:
-    """Refuse a request for want of a connection; nobody is answered as Flask-Login does.
-
-    A script is not, for it would follow to the page to log in on, unless the application has
-    an ``unauthorized_handler``.
-
-    :raises NotAuthorized: in all other cases.
-    """
-    if owner is not None or browser_may_own(state):
-        message = "Connect with WePay first, then send this again."
-        raise NotAuthorized(message, owner=owner, connect_url=connect_url)
-    login_manager = getattr(current_app, "login_manager", None)
-    if login_manager is not None and (
-        front_end(state) == "page" or login_manager.unauthorized_callback
-    ):
-        return login_manager.unauthorized()  # type: ignore[no-any-return]
-    raise NotAuthorized("Nobody is logged in.", connect_url=connect_url)
+def note_login(next_path: str | None, *, popup: bool) -> None:
+    """Note what this request is about, for whatever answers it."""
+    request.environ[_LOGIN] = Login(next_path or None, popup)
 
 
-def login_url(next_path: str | None, *, force: bool = False) -> str:
+def noted_login() -> Login:
+    """Return what this request is about."""
+    login: Login = request.environ.get(_LOGIN, Login())
+    return login
+
+
+def login_url(next_path: str | None, *, force: bool = False, popup: bool = False) -> str:
     """Return the address of a login that leads back to a path of this site."""
-    return link("wepay.login", next=next_path, force=1 if force else None)
-
-
-def show_error(error: WePayError) -> ResponseReturnValue:
-    """Answer an error of our own routes; other views' errors go on as they are.
-
-    Registered for the application, so that an application's own handlers come first.
-    """
-    state, status = current_state(), _status(error)
-    if request.blueprint != "wepay" and not _is_refusal(error):
-        return _leave_to_app(error)
-    if status >= 500:
-        _log(error)
-    if status == HTTPStatus.UNAUTHORIZED:
-        # An application's handler for 401 may lead to its page to log in on.
-        answer = current_app.handle_user_exception(Unauthorized())
-        if not isinstance(answer, Unauthorized):
-            return answer
-    asks = _front_end_of(state)
-    response = _page(error, status) if asks == "page" else _problem(error, status)
-    if asks == "htmx" and isinstance(error, NotAuthorized):
-        # https://htmx.org/headers/hx-redirect/
-        response.headers["HX-Redirect"] = _retry_url(error)
-    if isinstance(error, Throttled):
-        response.headers["Retry-After"] = str(_seconds(error))
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _page(error: WePayError, status: int) -> Response:
-    next_path = _next_path(error)
-    page = render(
-        "wepay/denied.html" if isinstance(error, AuthorizationDenied) else "wepay/error.html",
-        _text(error),
-        seconds=_seconds(error),
-        error=error,
-        retry_url=_retry_url(error),
-        reconnect_url=login_url(next_path, force=True),
-        next_url=next_path or home(current_state()),
-        at_login=_at_login(),
+    return link(
+        "wepay.login",
+        next=next_path,
+        force=1 if force else None,
+        display="popup" if popup else None,
     )
-    return make_response(page, status)
 
 
-def _problem(error: WePayError, status: int) -> Response:
-    """Answer a script: https://www.rfc-editor.org/rfc/rfc9457."""
-    text = _text(error)
-    problem = {
-        # Without a "type" the title is the status's own.
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": f"{text.heading}. {text.text}" % {"seconds": _seconds(error)},
-        "error": type(error).__name__,
-    }
-    if isinstance(error, NotAuthorized) or "retry" in dict(text.ways):
-        problem["connect_url"] = _retry_url(error)
-    response = make_response(json.dumps(problem), status)
-    response.mimetype = "application/problem+json"
-    return response
-
-
-def _text(error: WePayError) -> Text:
-    nobody = _status(error) == HTTPStatus.UNAUTHORIZED
-    return text_of(error, at_login=_at_login(), nobody=nobody)
-
-
-def _at_login() -> bool:
-    return request.endpoint == "wepay.login"
-
-
-def _front_end_of(state: State) -> str:
-    """Return what asks, for an answer that is an error already."""
-    try:
-        return front_end(state)
-    except ConfigurationError:
-        return "page"
-
-
-def _next_path(error: WePayError) -> str | None:
-    """Return where the user wanted to go: what a login has noted, else the page that asked."""
-    noted: str | None = request.environ.get(NEXT)
-    return noted or (page_of_request() if isinstance(error, NotAuthorized) else None)
-
-
-def _retry_url(error: WePayError) -> str:
-    noted = error.connect_url if isinstance(error, NotAuthorized) else None
-    return noted or login_url(_next_path(error))
-
-
-def render(template: str, text: Text, *, seconds: int = 0, **variables: Any) -> str:
+def render(
+    template: str,
+    text: Text,
+    next_path: str | None,
+    *,
+    popup: str = "",
+    seconds: int = 0,
+    **variables: Any,
+) -> str:
     """Render a page; an application's template of this name comes first.
 
     Its layout, or a context processor, may ask for what just failed. Our own page needs none of
     that and stands in.
     """
+    next_url = next_path or home(current_state())
     ways = {
         "retry": variables.get("retry_url"),
         "reconnect": variables.get("reconnect_url"),
-        "next": variables.get("next_url"),
+        "next": next_url,
         "reload": "",
     }
     variables |= {
         "heading": text.heading,
         "text": text.text % {"seconds": seconds},
-        "actions": [{"url": ways[way], "label": label} for way, label in text.ways],
+        "actions": [
+            # What leads on elsewhere closes a pop-up instead.
+            {"url": ways[way], "label": label, "closes": bool(popup) and way == "next"}
+            for way, label in text.ways
+        ],
         "lang": "en",
+        "next_url": next_url,
+        "popup": popup,
         "style_url": link("wepay.static", filename="pages.css"),
+        "script_url": link("wepay.static", filename="popup.js"),
     }
     try:
         return render_template(template, **variables)
     except Exception:
-        if _may_log():
+        if may_log():
             _logger.exception("The template %r failed, so a plain page stands in for it.", template)
         return _PLAIN.get_template(template).render(variables)
 
 
-def _seconds(error: WePayError) -> int:
-    return ceil(error.retry_after) if isinstance(error, Throttled) else 0
-
-
-def _log(error: WePayError) -> None:
-    """Log an error of our own routes; what any visitor can cause is bounded, and no ERROR."""
-    if isinstance(error, ConfigurationError | StoreUnavailable):
-        _logger.error("%s: %s", type(error).__name__, error)
-    elif _may_log():
-        _logger.warning("%s: %s", type(error).__name__, error)
-
-
-def _may_log() -> bool:
+def may_log() -> bool:
+    """Tell whether the log takes one more line that visitors can cause."""
     return current_state().log_lines.take([_MOST_LOGGED]) is None
-
-
-def _status(error: WePayError) -> int:
-    if isinstance(error, StateMismatch):
-        return 400
-    if isinstance(error, NotAuthorized) and error.owner is None:
-        return 403 if browser_may_own(current_state()) else 401
-    if isinstance(error, AuthorizationDenied | NotAuthorized):
-        return 403
-    if isinstance(error, ExchangeFailed):
-        return 502
-    if isinstance(error, AuthorizationError):
-        return 409 if error.error is None else 400
-    if isinstance(error, ConfigurationError) and not isinstance(error, TokenUnreadable):
-        return 500
-    if isinstance(error, OutcomeUnknown) and request.endpoint == "wepay.callback":
-        return 502
-    return 503
-
-
-def _is_refusal(error: WePayError) -> bool:
-    """Tell whether the current owner was refused a view for want of a connection."""
-    return isinstance(error, NotAuthorized) and error.owner == current_owner(current_state())
-
-
-def _leave_to_app(error: WePayError) -> ResponseReturnValue:
-    """Do with an error what Flask would have done without our handler."""
-    handlers = current_app.error_handler_spec[None][None]
-    bases = type(error).__mro__
-    for base in bases[bases.index(WePayError) + 1 :]:
-        if base in handlers:
-            return current_app.ensure_sync(handlers[base])(error)  # type: ignore[no-any-return]
-    raise error

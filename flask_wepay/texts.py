@@ -18,7 +18,7 @@ from .errors import (
     WePayError,
 )
 
-__all__ = ["DISCONNECTED", "FINISHING", "UNCONFIRMED", "Text", "text_of"]
+__all__ = ["CONNECTED", "DISCONNECTED", "FINISHING", "UNCONFIRMED", "Text", "text_of"]
 
 
 class Text(NamedTuple):
@@ -38,6 +38,11 @@ BACK = ("next", "Back to the site")
 DISCONNECTED = "You were disconnected while WePay was being asked, so nothing was stored."
 UNCONFIRMED = "It may or may not have reached WePay. Connect again to be sure."
 
+CONNECTED = Text(
+    "Connected with WePay",
+    "You can close this window.",
+    (("next", "Go on"),),
+)
 FINISHING = Text(
     "Connecting with WePay …",
     "This takes a moment. The page looks again by itself every %(seconds)d seconds.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from flask import abort, current_app, redirect, request
@@ -18,9 +19,11 @@ from .front_ends import front_end, is_of_a_strangers_page
 from .hosts import OnEveryHost
 from .links import local_next, login_redirect
 from .oauth import flow
-from .pages import NEXT, login_url, refuse, render
+from .oauth.logins import is_in_popup
+from .pages import login_url, note_login, noted_login, render
+from .refusals import refuse
 from .state import State, current_owner, current_state
-from .texts import FINISHING, UNCONFIRMED
+from .texts import CONNECTED, FINISHING, UNCONFIRMED
 from .tokens import Secret
 
 __all__ = ["blueprint"]
@@ -42,42 +45,65 @@ blueprint = OnEveryHost(
 _logger = logging.getLogger("flask_wepay")
 
 
+def _says_where(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+    """Let the handlers of an error know where its login leads, and in which window."""
+
+    @wraps(view)
+    def wrapper() -> ResponseReturnValue:
+        try:
+            return view()
+        except WePayError as error:
+            error.next_url, error.popup = noted_login()
+            raise
+
+    return wrapper
+
+
 @blueprint.route("/login", methods=["GET"], provide_automatic_options=False)
+@_says_where
 def login() -> ResponseReturnValue:
     """Send the browser to WePay, unless the current token works."""
     if is_of_a_strangers_page():
         abort(403)
     state = _enter()
-    asks, force = front_end(state), request.args.get("force") == "1"
-    request.environ[NEXT] = next_path = local_next(request.args.get("next"))
+    force, popup = request.args.get("force") == "1", request.args.get("display") == "popup"
+    next_path = local_next(request.args.get("next"))
+    note_login(next_path, popup=popup)
+    asks = front_end(state)
     owner = current_owner(state, make=asks == "page")
     if asks != "page" or owner is None:
-        return refuse(state, owner, login_url(next_path, force=force))
-    default = login_redirect(state)
+        return refuse(state, owner, login_url(next_path, force=force, popup=popup))
+    # What would fail after the user was at WePay fails before.
+    login_redirect(state)
     if not force and flow.connection_works(state, owner):
-        return redirect(next_path or default)
-    return redirect(flow.begin(state, owner, next_path))
+        return _go_on(state)
+    return redirect(flow.begin(state, owner, next_path, popup=popup))
 
 
 @blueprint.route("/callback", methods=["GET"], provide_automatic_options=False)
+@_says_where
 def callback() -> ResponseReturnValue:
     """Take a browser back from WePay, and connect its owner."""
     state = _enter()
-    owner, login_state = current_owner(state), _secret("state")
+    login_state = _secret("state")
+    popup = is_in_popup(login_state)
+    note_login(None, popup=popup)
+    owner = current_owner(state)
     began = flow.next_of(state, owner, login_state)
     # Checked again: a session is believed no more than the request that it came with.
-    request.environ[NEXT] = next_path = local_next(began)
+    note_login(local_next(began), popup=popup)
     error = request.args.get("error")
     if error is not None:
         description = request.args.get("error_description")
         raise flow.refusal(state, owner, login_state, error, description)
     progress = flow.finish(state, owner, login_state, _secret("code"))
     if progress == "granted":
-        return redirect(next_path or login_redirect(state))
+        return _go_on(state)
     if progress == "pending":
         page = render(
             "wepay/finishing.html",
             FINISHING,
+            None,
             seconds=RELOAD_SECONDS,
             reload_seconds=RELOAD_SECONDS,
         )
@@ -104,6 +130,14 @@ def ipn() -> ResponseReturnValue:
     except Exception:
         _logger.exception("An IPN could not be handled, so WePay delivers it again.")
     return "", 200 if handled else 503
+
+
+def _go_on(state: State) -> ResponseReturnValue:
+    """Lead a connected user on, or close the pop-up after telling its opener."""
+    next_path, popup = noted_login()
+    if popup:
+        return render("wepay/connected.html", CONNECTED, next_path, popup="yes", result="connected")
+    return redirect(next_path or login_redirect(state))
 
 
 @blueprint.after_request

@@ -68,7 +68,7 @@ def connection_works(state: State, owner: str) -> bool:
     return True
 
 
-def begin(state: State, owner: str, next_path: str | None) -> str:
+def begin(state: State, owner: str, next_path: str | None, *, popup: bool = False) -> str:
     """Note a login in the session, and return the address of WePay's authorize page.
 
     :raises ConfigurationError: if the redirect URI would not do.
@@ -76,7 +76,7 @@ def begin(state: State, owner: str, next_path: str | None) -> str:
     key = _key(state, owner)
     _check_redirect_uri(state, key.redirect_uri)
     check_cookie(current_app, key.redirect_uri, urlsplit(request.host_url).hostname)
-    login_state = logins.new_state()
+    login_state = logins.new_state(popup=popup)
     authorization = state.oauth.wepay.create_authorization_url(
         key.redirect_uri, state=login_state.value, **_prefill(state)
     )

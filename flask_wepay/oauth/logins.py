@@ -19,13 +19,25 @@ from urllib.parse import quote, unquote, urlsplit
 from ..tokens import Secret
 from ..tokens.store import LOGIN_LIFETIME
 
-__all__ = ["SAFE", "LoginKey", "forget", "local_path", "new_state", "recall", "remember"]
+__all__ = [
+    "SAFE",
+    "LoginKey",
+    "forget",
+    "is_in_popup",
+    "local_path",
+    "new_state",
+    "recall",
+    "remember",
+]
 
 SESSION_KEY = "_wepay_logins"
 MOST_LOGINS = 5
 #: Bytes of JSON that all pending logins together may take in the session.
 COOKIE_BUDGET = 1000
 LONGEST_NEXT = 600
+
+#: What the state of a login in a pop-up begins with, and no other one.
+POPUP = "popup."
 
 #: An address's characters besides letters and digits that need no percent-encoding.
 SAFE = "%/?#:@!$&'()*+,;=-._~[]"
@@ -40,9 +52,17 @@ class LoginKey(NamedTuple):
     redirect_uri: str
 
 
-def new_state() -> Secret:
-    """Make a state that nobody guesses."""
-    return Secret(secrets.token_urlsafe(32))
+def new_state(*, popup: bool = False) -> Secret:
+    """Make a state that nobody guesses, and that says whether its login is in a pop-up.
+
+    A session would have forgotten that where a callback is loaded again.
+    """
+    return Secret((POPUP if popup else "") + secrets.token_urlsafe(32))
+
+
+def is_in_popup(state: Secret | None) -> bool:
+    """Tell whether a login is in a window of its own, whose opener waits."""
+    return state is not None and state.value.startswith(POPUP)
 
 
 def remember(
