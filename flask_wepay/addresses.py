@@ -1,4 +1,4 @@
-"""The addresses at WePay, and WePay's rules for those that it is given.
+"""WePay's own URLs, and its rules for the URLs of an application.
 
 https://developer.wepay.com/api/api-calls/oauth2
 """
@@ -19,7 +19,7 @@ __all__ = [
     "is_local",
 ]
 
-#: The authorization endpoint and the base of every call, per environment.
+#: The authorize page and the base URL of every call, by environment.
 _HOSTS = {
     "production": ("https://www.wepay.com/v2/oauth2/authorize", "https://wepayapi.com/v2/"),
     "stage": ("https://stage.wepay.com/v2/oauth2/authorize", "https://stage.wepayapi.com/v2/"),
@@ -28,12 +28,12 @@ LONGEST_URI = 2083
 
 
 def addresses_at_wepay(environment: str, sandbox_url: str, *, ready_made: bool) -> tuple[str, str]:
-    """Return the address of the authorize page, and the base of every call.
+    """Return the URL of the authorize page, and the base URL of every call.
 
-    Only the `ready_made` application of the sandbox, whose secret everybody knows, goes over
-    http to another machine.
+    Only the sandbox's `ready_made` application, whose secret is public, may use http to
+    another machine.
 
-    :raises ConfigurationError: if the base URL of the sandbox would not do.
+    :raises ConfigurationError: if the base URL of the sandbox is invalid.
     """
     if environment != "sandbox":
         return _HOSTS[environment]
@@ -42,7 +42,7 @@ def addresses_at_wepay(environment: str, sandbox_url: str, *, ready_made: bool) 
     away = parts.scheme == "http" and not is_local(parts.hostname or "")
     _refuse(
         "WEPAY_SANDBOX_URL",
-        (re.search("[?#]", url), "has a query or fragment", "give the base URL alone"),
+        (re.search("[?#]", url), "has a query or fragment", "give only the base URL"),
         (parts.path.endswith("/v2"), "ends in /v2", "leave it out: every call adds it"),
         (
             away and not ready_made,
@@ -50,13 +50,13 @@ def addresses_at_wepay(environment: str, sandbox_url: str, *, ready_made: bool) 
             "a client secret of your own goes over https only",
         ),
     )
-    # The address of a request has its host in lower case.
+    # The URL of a request has its host in lower case.
     base = parts._replace(netloc=parts.netloc.lower()).geturl() + "/v2/"
     return base + "oauth2/authorize", base
 
 
 def check_redirect_uri(uri: str, environment: str, name: str) -> None:
-    """Check a redirect URI; `name` says in the error where it comes from.
+    """Check a redirect URI; `name` is its source, for the error.
 
     :raises ConfigurationError: if WePay would refuse it.
     """
@@ -66,15 +66,15 @@ def check_redirect_uri(uri: str, environment: str, name: str) -> None:
         (
             "_" in host,
             f"has an underscore in its host {host!r}",
-            "WePay's domain match breaks on it, so use a host without",
+            "WePay's domain match fails on it, so use a host without one",
         ),
     )
 
 
 def check_callback_uri(uri: str, environment: str, name: str) -> None:
-    """Check where IPNs are to go; `name` says in the error where it comes from.
+    """Check a callback_uri for IPNs; `name` is its source, for the error.
 
-    :raises ConfigurationError: if WePay would refuse it, or could not reach it.
+    :raises ConfigurationError: if WePay would refuse it, or can't reach it.
     """
     host = _check(uri, environment, name)
     _refuse(
@@ -88,7 +88,7 @@ def check_callback_uri(uri: str, environment: str, name: str) -> None:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether a host is this machine, which WePay can't reach."""
+    """Return whether a host is this machine, which WePay can't reach."""
     host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -100,17 +100,17 @@ def is_local(host: str) -> bool:
 
 
 def _check(uri: str, environment: str, name: str) -> str:
-    """Check an address of ours that WePay is given, and return its host."""
+    """Check a URL of the application that WePay is given, and return its host."""
     parts = _split(uri, name)
     host = parts.hostname or ""
     production = environment == "production"
     _refuse(
         name,
-        (len(uri) > LONGEST_URI, f"is over {LONGEST_URI} characters", "WePay takes no longer ones"),
+        (len(uri) > LONGEST_URI, f"is over {LONGEST_URI} characters", "WePay accepts up to that"),
         ("#" in uri, "has a fragment", "leave out the part from '#' on"),
         (production and is_local(host), "is on localhost", "give the site's public address"),
-        (production and parts.scheme != "https", "is http", "in production WePay wants https"),
-        (production and parts.port is not None, "has a port", "in production WePay takes none"),
+        (production and parts.scheme != "https", "is http", "in production WePay requires https"),
+        (production and parts.port is not None, "has a port", "in production WePay accepts none"),
     )
     return host
 
@@ -122,12 +122,12 @@ def _split(uri: str, name: str) -> SplitResult:
         absolute = parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:
         raise ConfigurationError.of(name, "is not an address", form) from None
-    # urlsplit drops line ends, and browsers read a backslash as a slash.
+    # urlsplit drops newlines, and browsers treat a backslash as a slash.
     plain = re.fullmatch(r"[!-\[\]-~]+", uri)
     _refuse(
         name,
         (not absolute or not plain, "is not an absolute address", form),
-        # Werkzeug reads the Host header so.
+        # As Werkzeug reads the Host header.
         (not parts.hostname, "has no host", f"{form}; one with an underscore counts as none"),
         (parts.netloc.endswith(":"), "has a colon and no port", form),
         ("@" in parts.netloc, "has a user or password in it", form),
@@ -136,7 +136,7 @@ def _split(uri: str, name: str) -> SplitResult:
 
 
 def _refuse(name: str, *rules: tuple[object, str, str]) -> None:
-    """Raise for the first rule that holds: (does it, what is wrong, the likeliest mistake)."""
+    """Raise for the first rule that applies: (whether it does, what is wrong, what to do)."""
     for broken, what, mistake in rules:
         if broken:
             raise ConfigurationError.of(name, what, mistake)

@@ -1,4 +1,4 @@
-"""Text that is not ours, made safe to log, to show and to keep: one place for all of it."""
+"""Make foreign text safe to log, to show and to store."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["REDACTED", "clean", "plain", "printable"]
 
 REDACTED = "[redacted]"
 LONGEST_TEXT = 1000
-#: How deep, and how large, a structure is that is kept.
+#: The largest depth and size of a structure that is kept.
 DEEPEST = 10
 MOST_ITEMS = 1000
 
-#: What looks like a token of WePay's, or like the signature in a callback_uri of ours.
+#: Matches a token of WePay's, and the signature in a callback_uri of ours.
 _SECRETS = re.compile(
     r"(?:STAGE|PRODUCTION)_[0-9A-Za-z_-]{8,}|(?<=wepay_signature=)[^\s&'\"<>]+"
     r"|(?<=wepay_signature%3D)[^\s&'\"<>]+",
@@ -23,15 +23,15 @@ _SECRETS = re.compile(
 
 
 def printable(text: str) -> str:
-    """Escape what would steer a terminal, forge a log line, or be no text to an encoder."""
+    """Escape what could control a terminal, forge a log line, or fail to encode."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def plain(value: object) -> str | None:
-    """Return the string that a value is or stands in for, or None where it is no string.
+    """Return the plain string of a value, or None if it isn't a string.
 
-    A LocalProxy says that it is one, and no encoder, driver or regular expression takes it;
-    what is derived from ``str`` may say something else whenever it is asked.
+    A LocalProxy claims to be a string, but no encoder, driver or regular expression accepts
+    it. A subclass of ``str`` may return something else each time.
     """
     if not isinstance(value, str):
         return None
@@ -39,9 +39,9 @@ def plain(value: object) -> str | None:
 
 
 def clean(value: Any, secrets: Sequence[str] = ()) -> Any:
-    """Return a text, or a structure of texts, that is safe and holds no secret.
+    """Return a text, or a structure of texts, that is safe and contains no secret.
 
-    Besides the given secrets all that looks like a token or a signature is cut out.
+    The given secrets, and everything that looks like a token or a signature, are removed.
     """
     return _clean(value, secrets, DEEPEST, [MOST_ITEMS])
 

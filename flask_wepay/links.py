@@ -1,4 +1,4 @@
-"""Addresses on this site, which stay on it whatever a proxy says of where that is."""
+"""Local URLs, which stay on this site whatever a proxy's headers say."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .state import State
 
 __all__ = ["home", "link", "local_next", "login_redirect"]
 
-#: What browsers take for the slashes before a host.
+#: Matches what browsers treat as the slashes before a host.
 _SLASHES = re.compile(r"^[/\\\x00-\x20]+")
 
 
 def link(endpoint: str, **values: Any) -> str:
-    """Return the address of an endpoint for a link or a redirect.
+    """Return the URL of an endpoint for a link or a redirect.
 
-    Where a proxy passes X-Forwarded-Prefix on, what url_for begins with is a stranger's to
-    write, and two slashes lead to another site.
+    If a proxy passes X-Forwarded-Prefix on, a stranger can choose what url_for starts with,
+    and two slashes would lead to another site.
     """
     return _SLASHES.sub("/", url_for(endpoint, **values))
 
@@ -34,9 +34,9 @@ def local_next(target: str | None) -> str | None:
 
 
 def login_redirect(state: State) -> str:
-    """Return where a login without `next` leads.
+    """Return the target of a login without `next`.
 
-    :raises ConfigurationError: if WEPAY_LOGIN_REDIRECT is no endpoint.
+    :raises ConfigurationError: if WEPAY_LOGIN_REDIRECT is an unknown endpoint.
     """
     target = state.settings.login_redirect
     if target == "/":
@@ -45,13 +45,13 @@ def login_redirect(state: State) -> str:
         return target if target.startswith("/") else link(target)
     except BuildError:
         raise ConfigurationError(
-            f"'WEPAY_LOGIN_REDIRECT' is {target!r}, and there is no such endpoint without"
-            ' arguments: give one that is, or a path such as "/dashboard".'
+            f"'WEPAY_LOGIN_REDIRECT' is {target!r}, which isn't an endpoint without arguments:"
+            ' give the name of one, or a path such as "/dashboard".'
         ) from None
 
 
 def home(state: State) -> str:
-    """Return where an error page leads back to."""
+    """Return the target of an error page's link back to the site."""
     try:
         return login_redirect(state)
     except ConfigurationError:
@@ -59,5 +59,5 @@ def home(state: State) -> str:
 
 
 def _root() -> str:
-    """Return the application's own root, which is not the site's where it is mounted below it."""
+    """Return the root of the application, which may be mounted below the root of the site."""
     return local_path(f"{request.script_root}/", ()) or "/"

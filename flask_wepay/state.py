@@ -1,4 +1,4 @@
-"""What the extension keeps per application, and whose request this is."""
+"""The extension's state per application, and the owner of the current request."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Hooks", "State", "browser_may_own", "checked_owner", "current_owner", "current_state"]
 
 LONGEST_OWNER = 255
-#: What no database stores: NUL, and halves of characters, such as bytes of a shell become.
+#: Characters that databases don't store: NUL, and surrogates, such as a shell's raw bytes become.
 _NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
-#: The session's key of the id that stands in for an owner.
+#: The session key of the id that stands in for an owner.
 STAND_IN = "_wepay_owner"
 
 _logger = logging.getLogger("flask_wepay")
@@ -38,7 +38,7 @@ _logger = logging.getLogger("flask_wepay")
 
 @dataclass(slots=True)
 class Hooks:
-    """The functions that an application registered; they may come after ``init_app``."""
+    """The hooks of an application, which may be registered after ``init_app``."""
 
     owner_loader: Callable[[], str | None] | None = None
     token_getter: TokenGetter | None = None
@@ -57,15 +57,15 @@ class Changes:
 
 @dataclass(frozen=True)
 class State:
-    """The extension's state of one application, in ``app.extensions["wepay"]``."""
+    """The extension's state for one application, in ``app.extensions["wepay"]``."""
 
     settings: Settings
     hooks: Hooks
     oauth: OAuth
     caller: Caller
-    #: Counts what visitors cause in the log.
+    #: Counts the log lines that visitors cause.
     log_lines: MovingWindows = field(repr=False)
-    #: Make the store on SQLAlchemy, or None where there is no token_model.
+    #: Creates the SQLAlchemy store, or None without a token_model.
     make_sqlalchemy_store: Callable[[], Store] | None = field(repr=False)
     changes: Changes = field(default_factory=Changes, repr=False)
     #: Whether the warning of :meth:`warn_of_stand_in` was logged.
@@ -73,10 +73,10 @@ class State:
 
     @property
     def store(self) -> Store:
-        """The token store, found when it is used because hooks may be registered late.
+        """The token store, resolved at its first use because hooks may be registered late.
 
-        :raises ConfigurationError: if there is none, or more than one, or its session would be
-            that of another application, whose context is the current one.
+        :raises ConfigurationError: if there is no store or more than one, or if the current
+            context is that of another application.
         """
         getter, setter = self.hooks.token_getter, self.hooks.token_setter
         if self.settings.access_token is not None:
@@ -86,17 +86,18 @@ class State:
             if getter is None or setter is None or self.make_sqlalchemy_store is not None:
                 raise ConfigurationError(
                     "'token_getter' and 'token_setter' replace the token table together: register"
-                    " both, and pass no token_model."
+                    " both, and don't pass a token_model."
                 )
             return HookStore(getter, setter)
         if self.make_sqlalchemy_store is None:
             raise ConfigurationError(
-                "There is nowhere to keep tokens. Did you forget WePay(token_model=…), or a"
+                "There is no token store. Did you forget WePay(token_model=…), or a"
                 " 'token_getter' and a 'token_setter'?"
             )
         if current_app and current_app.extensions.get("wepay") is not self:
             raise ConfigurationError(
-                "This client was made in another application than the current one: make it there."
+                "This client belongs to another application than the current one: create it in the"
+                " current one."
             )
         return self._sqlalchemy_store
 
@@ -108,7 +109,7 @@ class State:
     def refuse_mixture(self) -> None:
         """Refuse a merchant's own token in a platform, which must not act as itself.
 
-        :raises ConfigurationError: if there is a token_model or a token hook beside it.
+        :raises ConfigurationError: if there is also a token_model or a token hook.
         """
         hooks = (self.make_sqlalchemy_store, self.hooks.token_getter, self.hooks.token_setter)
         if self.settings.access_token is not None and any(hooks):
@@ -118,20 +119,20 @@ class State:
             )
 
     def warn_of_stand_in(self) -> None:
-        """Log, once per application, that browsers own what they connect."""
+        """Log once per application that browsers stand in for owners."""
         if self.warned.is_set():
             return
         self.warned.set()
         _logger.warning(
-            "There is no owner_loader and no Flask-Login: a random id in the browser's session"
-            " owns what it connects. In production this is an error."
+            "There is no owner_loader and no Flask-Login, so a random id in the browser's session"
+            " is the owner. In production this is an error."
         )
 
 
 def current_state() -> State:
     """Return the state of the current application.
 
-    :raises RuntimeError: if the extension was not initialised on it.
+    :raises RuntimeError: if the extension wasn't initialised on it.
     """
     try:
         return current_app.extensions["wepay"]  # type: ignore[no-any-return]
@@ -142,11 +143,11 @@ def current_state() -> State:
 
 
 def current_owner(state: State, *, make: bool = False) -> str | None:
-    """Return who owns the current request's authorization, or None for nobody.
+    """Return the owner of the current request, or None if nobody is logged in.
 
-    With `make` a browser without an owner is given one, where a browser may be one.
+    With `make`, a browser gets a random id as its owner where that is permitted.
 
-    :raises ConfigurationError: if the loader gives no usable id, or is missing in production.
+    :raises ConfigurationError: if the loader returns an invalid id, or is missing in production.
     """
     if state.settings.access_token is not None:
         return MERCHANT
@@ -169,17 +170,17 @@ def current_owner(state: State, *, make: bool = False) -> str | None:
 
 
 def _user_of_flask_login() -> str | None:
-    """Return the id of Flask-Login's user, asked once per request and user.
+    """Return the id of Flask-Login's user, loaded once per request and user.
 
-    A commit expires the user, and asking again would take the connection back that the commit
-    gave away, and hold it while WePay is waited for.
+    A commit expires the user. Loading it again would take a database connection, and hold it
+    during the call to WePay.
     """
     from flask_login import current_user
 
     user = current_user._get_current_object()  # noqa: SLF001
     this: Any = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     seen: list[tuple[Any, str | None]] = vars(this).setdefault("_wepay_user", [])
-    # A login, a logout or another user puts another object there.
+    # A login, a logout or another user puts another object here.
     if not seen or seen[0][0] is not user:
         seen[:] = [(user, checked_owner(user.get_id(), "current_user.get_id()"))]
     return seen[0][1]
@@ -190,7 +191,7 @@ def _current_app() -> Flask:
 
 
 def browser_may_own(state: State) -> bool:
-    """Tell whether a random id in the browser's session stands in for an owner."""
+    """Return whether a random id in the browser's session may stand in for an owner."""
     return (
         state.hooks.owner_loader is None
         and not hasattr(current_app, "login_manager")
@@ -199,22 +200,22 @@ def browser_may_own(state: State) -> bool:
 
 
 def checked_owner(owner: object, source: str) -> str | None:
-    """Return an owner as `source` gave it, if it can be one.
+    """Return the owner that `source` gave, if it is valid.
 
-    :raises ConfigurationError: if it is no string, empty, too long, or no text that is stored.
+    :raises ConfigurationError: if it isn't a string, is empty or too long, or can't be stored.
     """
-    # A LocalProxy of None is not None, and says that it is.
+    # A LocalProxy of None equals None, but isn't the object None.
     if isinstance(owner, NoneType):
         return None
     text = plain(owner)
     if text is None:
         raise ConfigurationError(
             f"{source} gave an owner of type {type(owner).__name__}, not a string: give"
-            " str(user.id), or None for nobody."
+            " str(user.id), or None if nobody is logged in."
         )
     if not 0 < len(text) <= LONGEST_OWNER or _NO_TEXT.search(text):
         raise ConfigurationError(
-            f"{source} gave an owner that is empty, over 255 characters, or no text that a"
-            " database stores."
+            f"{source} gave an owner that is empty, over 255 characters, or has characters that"
+            " a database can't store."
         )
     return text

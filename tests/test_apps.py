@@ -154,7 +154,7 @@ def test_client_of_another_application(
     with one.app_context():
         stray = wepay.client_for("7")
 
-    with other.app_context(), pytest.raises(ConfigurationError, match="made in another"):
+    with other.app_context(), pytest.raises(ConfigurationError, match="belongs to another"):
         stray.call("user")
 
     with one.app_context():

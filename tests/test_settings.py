@@ -243,7 +243,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         ({**PRODUCTION, key: wrong}, key, what)
         for key in ("WEPAY_REDIRECT_URI", "WEPAY_CALLBACK_URI")
         for wrong, what in (
-            ("http://www.example.com/a", "wants https"),
+            ("http://www.example.com/a", "requires https"),
             ("https://www.example.com:8443/a", "has a port"),
             ("https://www.example.com:443/a", "has a port"),
             ("https://www.example.com:/a", "a colon and no port"),

@@ -1,4 +1,4 @@
-"""Keep tokens: what they are, how they are encrypted, and what a store is asked."""
+"""Tokens: their fields, their encryption, and the interface of a token store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fernet keys: sealing a token so that its row can be neither read nor swapped."""
+"""Encrypt tokens with Fernet, bound to their row, so that rows can't be read or swapped."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ FERNET_KEY_LENGTH = 44
 
 
 class Unreadable(Exception):
-    """Say that no key opens a ciphertext, or that it was sealed for another row."""
+    """Raised when no key decrypts a ciphertext, or when it was sealed for another row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The keys of one application, newest first."""
+    """The encryption keys of one application, newest first."""
 
     _fernet: MultiFernet = field(repr=False)
-    #: For itsdangerous, which wants the newest key last.
+    #: For itsdangerous, which takes the newest key last.
     signing_keys: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
     def of_fernet(cls, keys: Sequence[str], secrets: Sequence[str | bytes] = ()) -> Keyring:
-        """Take Fernet keys as ``flask wepay generate-key`` prints them, newest first.
+        """Return a keyring of Fernet keys, newest first, from ``flask wepay generate-key``.
 
-        The keys of `secrets` are older: those that were used before there were any of its own.
+        The keys derived from `secrets` follow as older keys: they were used before
+        WEPAY_TOKEN_KEYS was set.
 
-        :raises ValueError: if one is not 32 bytes in URL-safe base64.
+        :raises ValueError: if a key isn't 32 bytes in URL-safe base64.
         """
         if any(len(key) != FERNET_KEY_LENGTH for key in keys):
-            # base64 would read the first of two keys that are joined, and drop the other.
+            # Given two joined keys, base64 would decode the first and drop the second.
             raise ValueError("a Fernet key has 44 characters")
         older = [secret.encode() if isinstance(secret, str) else secret for secret in secrets]
         material = [base64.urlsafe_b64decode(key) for key in keys] + older
@@ -54,15 +55,15 @@ class Keyring:
         return cls.of_fernet((), secrets)
 
     def seal(self, access_token: str, *, client_id: int, owner: str, user_id: int) -> str:
-        """Encrypt a token together with whose it is."""
+        """Encrypt a token together with its client_id, owner and user_id."""
         return self._fernet.encrypt(
             json.dumps([client_id, owner, user_id, access_token]).encode()
         ).decode()
 
     def open(self, ciphertext: str, *, client_id: int, owner: str, user_id: int) -> str:
-        """Decrypt a token that was sealed for exactly this client_id, owner and user_id.
+        """Decrypt a token that was sealed for this client_id, owner and user_id.
 
-        :raises Unreadable: if no key opens it, or it was sealed for another row.
+        :raises Unreadable: if no key decrypts it, or it was sealed for another row.
         """
         try:
             content = json.loads(self._fernet.decrypt(ciphertext))
@@ -74,9 +75,9 @@ class Keyring:
         return content[-1]
 
     def rotate(self, ciphertext: str) -> str:
-        """Encrypt anew under the newest key what any key opens.
+        """Decrypt with any key, and encrypt again with the newest.
 
-        :raises Unreadable: if no key opens it.
+        :raises Unreadable: if no key decrypts it.
         """
         try:
             return self._fernet.rotate(ciphertext).decode()

@@ -1,6 +1,6 @@
-"""What the rest of the package asks of a token store, and the store made of two hooks.
+"""The interface of a token store, and the store that is made of two hooks.
 
-The store on SQLAlchemy, with the table and its rules, is in :mod:`flask_wepay.sqla`.
+The SQLAlchemy store, with the table and its rules, is in :mod:`flask_wepay.sqla`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = [
     "TokenSetter",
 ]
 
-#: The owner that a merchant's own token belongs to.
+#: The owner of a merchant's own token.
 MERCHANT = "merchant"
-#: How many authorizations of an owner one call tries at most.
+#: The most authorizations of an owner that one call tries.
 MOST_CANDIDATES = 5
-#: For how long a pending row counts as being worked on, and a grant as recent.
+#: How long a pending row counts as in progress, and a grant as recent.
 A_MINUTE = timedelta(minutes=1)
-#: For how long a login can be finished: its row answers for its state until then.
+#: How long a login can be finished; until then its row answers for its state.
 LOGIN_LIFETIME = timedelta(hours=1)
 
 TokenGetter = Callable[[str], Mapping[str, Any] | None]
@@ -45,37 +45,37 @@ TokenSetter = Callable[[str, Mapping[str, Any] | None], None]
 
 
 class StateTaken(Exception):
-    """Say that the state already has a row: a double click, a reload or a replay."""
+    """Raised when the state already has a row: a double click, a reload or a replay."""
 
 
 class Ended(Exception):
-    """Say that a disconnect ended the pending row while WePay was being asked."""
+    """Raised when a disconnect ended the pending row during the exchange."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """One living authorization; its token is opened when it is used."""
+    """An active authorization; its token is decrypted when it is used."""
 
     owner: str
     #: WePay's id of the user; None only for WEPAY_ACCESS_TOKEN.
     user_id: int | None
-    #: Open the token: raises TokenUnreadable if no key does.
+    #: Return the decrypted token, or raise TokenUnreadable.
     open: Callable[[], Token] = field(repr=False, compare=False)
-    #: With :attr:`state_hash` the row's name: SQLite gives an id out again.
+    #: Identifies the row together with :attr:`state_hash`, because SQLite reuses ids.
     id: int = 0
     state_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look-up says of an owner."""
+    """The result of looking up an owner."""
 
-    #: WePay's id of the owner's user: that of the newest row ever granted.
+    #: The owner's WePay user: the user of the newest row ever granted.
     user_id: int | None = None
-    #: What may be used, newest first; all of that user.
+    #: The active authorizations of that user, newest first.
     candidates: tuple[Authorization, ...] = ()
     #: Why there is no candidate: "revoked", "deleted", "disconnected", "expired", or
-    #: None where nobody ever connected.
+    #: None if the owner never connected.
     ended: str | None = None
     #: Whether the newest row was granted within the last minute.
     lately: bool = False
@@ -83,86 +83,86 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A row that was born for an exchange."""
+    """A row that was created for an exchange."""
 
     owner: str
     id: int = 0
     state_hash: str = ""
-    #: The owner's living rows at that time, by state hash.
+    #: The state hashes of the owner's active rows at that time.
     predecessors: tuple[str, ...] = ()
-    #: When the newest row was granted that the owner ever had.
+    #: When the owner's newest row was granted, or None.
     last_granted_at: datetime | None = None
-    #: Where the row is, as :meth:`Store.release` returned it.
+    #: The place of the row, as :meth:`Store.release` returned it.
     place: Any = None
 
 
 class Store(Protocol):
-    """Keep authorizations; every method raises StoreUnavailable where it can't."""
+    """Stores authorizations; every method raises StoreUnavailable if it can't."""
 
     def find(self, owner: str, *, fresh: bool = False) -> Found:
-        """Look an owner up; `fresh` sees what others committed meanwhile."""
+        """Look up an owner; `fresh` includes what others committed meanwhile."""
 
     def progress(self, owner: str, state: Secret) -> str | None:
-        """Return how far the owner's login with this state got, or None for no row.
+        """Return the progress of the owner's login with this state, or None without a row.
 
-        It is "granted", "pending" (for less than a minute) or "dead".
+        The progress is "granted", "pending" (for less than a minute) or "dead" (failed).
         """
 
     def begin(self, owner: str, state: Secret, place: Any = None) -> Pending:
-        """Create the pending row, where the session was that :meth:`release` released.
+        """Create the pending row, at the place that :meth:`release` returned.
 
-        :raises StateTaken: if the state has one.
+        :raises StateTaken: if the state already has a row.
         """
 
     def grant(self, pending: Pending, token: Token) -> None:
-        """Grant the row, and end those that WePay revoked by this exchange.
+        """Grant the row, and end the rows that WePay revoked through this exchange.
 
         :raises Ended: if a disconnect came first; then nothing is stored.
         """
 
     def abandon(self, pending: Pending) -> None:
-        """End a pending row whose exchange gave no token."""
+        """End a pending row whose exchange returned no token."""
 
     def end(self, authorization: Authorization, reason: str) -> bool:
-        """Mark an authorization dead, and return whether this call did it."""
+        """End an authorization, and return whether this call ended it."""
 
     def ended_last(self, owner: str, user_id: int | None, authorization: Authorization) -> bool:
-        """Tell whether this authorization was the last of the owner's to die."""
+        """Return whether this authorization was the last of the owner's to end."""
 
     def disconnect(self, owner: str) -> None:
-        """End all of the owner's rows, pending ones too."""
+        """End all rows of the owner, pending ones too."""
 
     def adopt(self, owner: str, token: Token) -> None:
         """Store a token that was obtained elsewhere."""
 
     def user_of_row(self, id_: int, state_hash: str) -> int | None:
-        """Return WePay's user of a granted row, by its id and the start of its state hash.
+        """Return the WePay user of a granted row, by its id and the start of its state hash.
 
-        :raises StoreUnavailable: while it is not granted yet and may still be.
+        :raises StoreUnavailable: while the row is pending.
         """
 
     def living(self, user_id: int) -> tuple[Authorization, ...]:
-        """Return the living authorizations of a WePay user, whoever owns them."""
+        """Return the active authorizations of a WePay user, of all owners."""
 
     def recover(self) -> None:
-        """Roll a failed transaction of the application's session back.
+        """Roll back a failed transaction of the application's session.
 
-        Only for the package's own routes, before they ask who the owner is.
+        Only the package's own routes call this, before they ask for the owner.
         """
 
     def release(self) -> Any:
-        """Give back the connection of the application's session, committing it.
+        """Commit the application's session, so that its connection returns to the pool.
 
-        Only for the package's own routes and commands, before they ask WePay. Return the
-        place that the transaction was in, for :meth:`begin`.
+        Only the package's own routes and commands call this, before they call WePay. Return
+        the place of the transaction, for :meth:`begin`.
         """
 
 
 class HookStore:
-    """A store made of ``token_getter`` and ``token_setter``.
+    """The store that is made of ``token_getter`` and ``token_setter``.
 
-    It keeps one token per owner, so the last writer wins: two logins of one owner
-    that overlap can lose the living token. The table has no such gap.
+    It keeps one token per owner, and the last write wins: two overlapping logins of one
+    owner can lose the active token. The table has no such gap.
     """
 
     def __init__(self, getter: TokenGetter, setter: TokenSetter) -> None:
@@ -175,11 +175,11 @@ class HookStore:
         if mapping is None:
             return Found()
         token = read_token(mapping)
-        # What is raised below must not show it.
+        # An exception below must not show it.
         del mapping
         if isinstance(token, str):
             raise ConfigurationError(
-                f"'token_getter' gave no usable token, {token}: it returns a mapping with"
+                f"'token_getter' returned an invalid token, {token}: return a mapping with"
                 " 'access_token', 'user_id' (int), 'token_type' and 'expires_at' (int or None), or"
                 " None."
             )
@@ -191,11 +191,11 @@ class HookStore:
         )
 
     def progress(self, owner: str, state: Secret) -> str | None:
-        """Return None: hooks know of no states."""
+        """Return None, because hooks don't store states."""
         return None
 
     def begin(self, owner: str, state: Secret, place: Any = None) -> Pending:
-        """Return a name for nothing: hooks keep no pending rows."""
+        """Return a placeholder, because hooks don't store pending rows."""
         return Pending(owner)
 
     def grant(self, pending: Pending, token: Token) -> None:
@@ -203,17 +203,17 @@ class HookStore:
         self._setter(pending.owner, token.as_mapping())
 
     def abandon(self, pending: Pending) -> None:
-        """Do nothing: there is no pending row."""
+        """Do nothing, because there is no pending row."""
 
     def end(self, authorization: Authorization, reason: str) -> bool:
-        """Set None, but only if the getter still gives that very token."""
+        """Set None, but only if the getter still returns the same token."""
         if authorization not in self.find(authorization.owner).candidates:
             return False
         self._setter(authorization.owner, None)
         return True
 
     def ended_last(self, owner: str, user_id: int | None, authorization: Authorization) -> bool:
-        """Return True: there is only one."""
+        """Return True, because there is only one."""
         return True
 
     def disconnect(self, owner: str) -> None:
@@ -225,22 +225,22 @@ class HookStore:
         self._setter(owner, token.as_mapping())
 
     def user_of_row(self, id_: int, state_hash: str) -> int | None:
-        """Return None: there are no rows."""
+        """Return None, because there are no rows."""
         return None
 
     def living(self, user_id: int) -> tuple[Authorization, ...]:
-        """Return nothing: a getter knows owners, not WePay's users."""
+        """Return nothing, because a getter can't look up by WePay user."""
         return ()
 
     def recover(self) -> None:
-        """Do nothing: what sessions hooks have is theirs to know."""
+        """Do nothing, because hooks manage their own sessions."""
 
     def release(self) -> None:
-        """Do nothing: what connections hooks hold is theirs to know."""
+        """Do nothing, because hooks manage their own connections."""
 
 
 class MerchantStore(HookStore):
-    """The store of a merchant with a token of its own, WEPAY_ACCESS_TOKEN: it never changes."""
+    """The read-only store of a merchant's own token, WEPAY_ACCESS_TOKEN."""
 
     def __init__(self, access_token: Secret) -> None:
         super().__init__(lambda owner: None, _refuse_change)
@@ -248,13 +248,13 @@ class MerchantStore(HookStore):
         self._found = Found(None, (Authorization(MERCHANT, None, lambda: token),))
 
     def find(self, owner: str, *, fresh: bool = False) -> Found:
-        """Return the one token there is."""
+        """Return the merchant's token."""
         return self._found
 
     def end(self, authorization: Authorization, reason: str) -> bool:
-        """Return False: the setting stays until somebody changes it."""
+        """Return False, because only a new setting replaces the token."""
         return False
 
 
 def _refuse_change(owner: str, token: Mapping[str, Any] | None) -> None:
-    raise ConfigurationError("'WEPAY_ACCESS_TOKEN' is set, and nothing is stored beside it.")
+    raise ConfigurationError("'WEPAY_ACCESS_TOKEN' is set, so no other token can be stored.")

@@ -1,4 +1,4 @@
-"""The access token as WePay gives it, checked, and never shown by accident."""
+"""The access token that WePay issued, validated, and never shown by accident."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ LONGEST_ACCESS_TOKEN = 255
 
 
 class MalformedToken(ValueError):
-    """Say which field of a token is wrong, without its value."""
+    """Raised when a field of a token is invalid; the message names it without its value."""
 
 
 class _Hidden:
-    """Something that no repr, no pickle and no ``asdict`` shows, and that never changes."""
+    """An immutable value that doesn't appear in a repr, a pickle or ``asdict``."""
 
     __slots__: tuple[str, ...] = ()
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a {type(self).__name__} does not change")
+        raise AttributeError(f"a {type(self).__name__} is immutable")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a {type(self).__name__} does not change")
+        raise AttributeError(f"a {type(self).__name__} is immutable")
 
     def __reduce_ex__(self, protocol: object) -> Any:
-        raise TypeError(f"a {type(self).__name__} is not pickled")
+        raise TypeError(f"a {type(self).__name__} can't be pickled")
 
     def _facts(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -51,7 +51,7 @@ class _Hidden:
 
 
 class Secret(_Hidden):
-    """Hold a code, a state or a client secret so that no repr and no traceback shows it."""
+    """Holds a code, a state or a client secret, so that no repr or traceback shows it."""
 
     __slots__ = ("value",)
 
@@ -66,9 +66,9 @@ class Secret(_Hidden):
 
 
 class Token(_Hidden):
-    """An access token of one WePay user for one application; the repr is redacted.
+    """An access token of one WePay user for one application. Its repr is redacted.
 
-    It is not pickled: hand a job the owner, and let it ask
+    It can't be pickled. Pass a job the owner, and let it call
     :meth:`~flask_wepay.WePay.client_for`.
 
     .. versionadded:: 1.0
@@ -76,13 +76,13 @@ class Token(_Hidden):
 
     __slots__ = ("access_token", "expires_at", "token_type", "user_id")
 
-    #: What goes into the Authorization header (str, at most 255 characters).
+    #: The token in the Authorization header (str, at most 255 characters).
     access_token: str
-    #: WePay's id of the user (int, 64 bits); None only for WEPAY_ACCESS_TOKEN.
+    #: WePay's id of the user (int, 64 bits), or None for WEPAY_ACCESS_TOKEN.
     user_id: int | None
-    #: Only ``"BEARER"`` today.
+    #: Currently always ``"BEARER"``.
     token_type: str
-    #: When it ends, in seconds since 1970 (int), or None: when the user revokes it.
+    #: When the token expires, in seconds since 1970 (int), or None if it doesn't expire.
     expires_at: int | None
 
     def __init__(
@@ -110,11 +110,11 @@ class Token(_Hidden):
 
     @property
     def expired(self) -> bool:
-        """Tell whether :attr:`expires_at` has passed."""
+        """Whether :attr:`expires_at` has passed (bool)."""
         return self.expires_at is not None and self.expires_at <= time.time()
 
     def as_mapping(self) -> dict[str, Any]:
-        """Return what a ``token_setter`` is given."""
+        """Return the token as a mapping, as a ``token_setter`` receives it."""
         return {
             "access_token": self.access_token,
             "user_id": self.user_id,
@@ -124,9 +124,9 @@ class Token(_Hidden):
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> Token:
-        """Read WePay's answer to /oauth2/token, in which ``expires_in`` is in seconds.
+        """Return the token of WePay's answer to /oauth2/token, whose ``expires_in`` is in seconds.
 
-        :raises MalformedToken: for anything but the documented fields and types.
+        :raises MalformedToken: unless the answer has the documented fields and types.
         """
         expires_in = answer.get("expires_in")
         if expires_in is None:
@@ -137,9 +137,9 @@ class Token(_Hidden):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Token:
-        """Read what a ``token_getter`` gives.
+        """Return the token of a mapping that a ``token_getter`` returned.
 
-        :raises MalformedToken: for a missing field or a wrong type.
+        :raises MalformedToken: if a field is missing or has a wrong type.
         """
         token_type = plain(mapping.get("token_type"))
         if token_type is None or token_type.upper() != "BEARER":
@@ -154,9 +154,9 @@ class Token(_Hidden):
 
 
 def read_token(mapping: object) -> Token | str:
-    """Return the token of a mapping, or what is wrong with it.
+    """Return the token of a mapping, or a text that says what is wrong with it.
 
-    For those who hold the mapping: what they raise must not have it in a frame.
+    It doesn't raise, because the caller's exception must not have the mapping in a frame.
     """
     if isinstance(mapping, Token):
         return mapping
@@ -169,9 +169,9 @@ def read_token(mapping: object) -> Token | str:
 
 
 def check_access_token(value: object) -> str:
-    """Return the value if it can stand in an Authorization header.
+    """Return the value if an Authorization header can carry it.
 
-    :raises MalformedToken: if it is no string, too long, or has odd characters.
+    :raises MalformedToken: if it isn't a string, is too long, or has invalid characters.
     """
     token = plain(value)
     if token is None or not 0 < len(token) <= LONGEST_ACCESS_TOKEN:
@@ -182,7 +182,7 @@ def check_access_token(value: object) -> str:
 
 
 def _integer(value: object, name: str) -> int:
-    # bool is an int to isinstance, and true is nobody's user_id.
+    # For isinstance a bool is an int, and true isn't a user_id.
     if type(value) is not int or not 0 < value <= LARGEST_INTEGER:
         raise MalformedToken(f"{name!r} is not a positive integer of 64 bits")
     return value
