@@ -358,25 +358,32 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def _check_secret_key(key: str, has: str, secret: object) -> None:
+    mistake = "sessions and stored tokens depend on it"
+    if secret is None:
+        what = "missing"
+    elif not isinstance(secret, str | bytes):
+        what = f"of type {type(secret).__name__}, not a string"
+        read = _READ_AS_JSON.get(type(secret))
+        mistake += f" (from_prefixed_env reads {read} as JSON, so quote it)" if read else ""
+    elif not secret:
+        what = "an empty string"
+    elif isinstance(secret, str) and not _is_text(secret):
+        what = "of bytes that are no text"
+        mistake = "write it in hexadecimal, as secrets.token_hex() makes one"
+    else:
+        return
+    raise _wrong(key, f"{has} {what}", mistake)
+
+
 def _keyring(config: Mapping[str, Any]) -> Keyring:
     fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
     if not isinstance(fallbacks, list | tuple):
         raise _wrong("SECRET_KEY_FALLBACKS", "is not a list", "give a list of former keys")
     secrets = [config.get("SECRET_KEY"), *fallbacks]
-    if not all(isinstance(secret, str | bytes) and secret for secret in secrets):
-        read = [_READ_AS_JSON[type(secret)] for secret in secrets if type(secret) in _READ_AS_JSON]
-        quote = f" (from_prefixed_env reads {read[0]} as JSON, so quote it)" if read else ""
-        raise _wrong(
-            "SECRET_KEY",
-            "or one of 'SECRET_KEY_FALLBACKS' is missing, empty or no string",
-            f"sessions and stored tokens depend on it{quote}",
-        )
-    if any(isinstance(secret, str) and not _is_text(secret) for secret in secrets):
-        raise _wrong(
-            "SECRET_KEY",
-            "or one of 'SECRET_KEY_FALLBACKS' has bytes that are no text",
-            "write it in hexadecimal, as secrets.token_hex() makes one",
-        )
+    _check_secret_key("SECRET_KEY", "is", secrets[0])
+    for secret in fallbacks:
+        _check_secret_key("SECRET_KEY_FALLBACKS", "has one that is", secret)
     keys = config["WEPAY_TOKEN_KEYS"]
     if keys is None:
         return Keyring.of_secrets(secrets)

@@ -127,13 +127,22 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),
     # The keys
     *(
-        ({**STAGE, "SECRET_KEY": wrong}, "SECRET_KEY", f"sessions and stored tokens {mistake}")
+        ({**STAGE, "SECRET_KEY": wrong}, "SECRET_KEY", f"' is {mistake}")
         for wrong, mistake in (
-            (None, "depend on it."),
-            ("", "depend on it."),
-            (b"", "depend on it."),
-            (12345, "depend on it (from_prefixed_env reads digits as JSON, so quote it)."),
-            (["a"], "depend on it (from_prefixed_env reads brackets as JSON, so quote it)."),
+            (None, "missing: sessions and stored tokens depend on it."),
+            ("", "an empty string: sessions and stored tokens depend on it."),
+            (b"", "an empty string: sessions and stored tokens depend on it."),
+            (
+                12345,
+                "of type int, not a string: sessions and stored tokens depend on it"
+                " (from_prefixed_env reads digits as JSON, so quote it).",
+            ),
+            (
+                ["a"],
+                "of type list, not a string: sessions and stored tokens depend on it"
+                " (from_prefixed_env reads brackets as JSON, so quote it).",
+            ),
+            (object(), "of type object, not a string: sessions and stored tokens depend on it."),
         )
     ),
     *(
@@ -142,7 +151,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             ("a former key", "give a list"),
             (b"a former key", "give a list"),
             (12345, "give a list"),
-            ([""], "depend on it."),
+            ([""], "has one that is an empty string"),
+            (["a", None], "has one that is missing"),
             (["a", None], "depend on it."),
             ([12345], "quote it"),
         )

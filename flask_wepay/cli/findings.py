@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import current_app, url_for
 
@@ -13,11 +14,13 @@ from ..api.throttle import shared_storage
 from ..errors import (
     APIError,
     ConfigurationError,
+    ConnectionFailed,
     ServerError,
     Throttled,
     WePayError,
 )
 from ..ipns import Origin
+from ..links import login_redirect
 from ..oauth.cookie import check_cookie
 from ..state import State
 from ..tokens import Token
@@ -39,6 +42,7 @@ def findings_of(state: State) -> Iterator[Finding]:
     yield from _wepay(state)
     if state.settings.access_token is None:
         yield from _redirect_uri(state)
+        yield from _login_redirect(state)
         yield _owner(state)
     yield _callback_uri(state)
     yield _keys(state)
@@ -58,7 +62,7 @@ def _wepay(state: State) -> Iterator[Finding]:
             identity = {"client_id": settings.client_id, "client_secret": secret}
             application = _ask(state, "app", identity)
     except WePayError as error:
-        yield Finding(_blamed(error), FAIL, str(error))
+        yield Finding(_blamed(error), FAIL, f"{error}{_remedy(state, error)}")
         return
     yield Finding("WePay", OK, f"{settings.environment}: {settings.api_url} answers")
     if settings.access_token is not None:
@@ -98,11 +102,37 @@ def _blamed(error: WePayError) -> str:
     return "API version" if code in (1015, 1016) else "credentials"
 
 
+def _remedy(state: State, error: WePayError) -> str:
+    """Return the likeliest mistake, as the end of what is said."""
+    settings = state.settings
+    if isinstance(error, ConnectionFailed) and settings.environment == "sandbox":
+        port = urlsplit(settings.api_url).port or 80
+        return f" Start one with 'flask wepay sandbox --port {port}'."
+    if _blamed(error) != "credentials":
+        return ""
+    if error.call == "user":  # type: ignore[attr-defined]
+        return " Check 'WEPAY_ACCESS_TOKEN'."
+    return " Check 'WEPAY_CLIENT_SECRET' and 'WEPAY_CLIENT_ID': stage and production share neither."
+
+
+def _login_redirect(state: State) -> Iterator[Finding]:
+    with current_app.test_request_context():
+        try:
+            login_redirect(state)
+        except ConfigurationError as error:
+            yield Finding("login redirect", FAIL, str(error))
+
+
 def _redirect_uri(state: State) -> Iterator[Finding]:
     settings = state.settings
     if settings.redirect_uri is not None:
         # Checked when the application started.
-        yield Finding("redirect URI", OK, settings.redirect_uri)
+        route = f"{settings.url_prefix}/callback"
+        if urlsplit(settings.redirect_uri).path.endswith(route):
+            yield Finding("redirect URI", OK, settings.redirect_uri)
+        else:
+            text = f"{settings.redirect_uri} does not end in {route}, where the callback is; that"
+            yield Finding("redirect URI", WARN, f"{text} works only if a proxy rewrites the path")
         yield from _cookie_comes_back(settings.redirect_uri)
         return
     hosts = current_app.config.get("TRUSTED_HOSTS") or ()

@@ -269,7 +269,8 @@ def test_wepay_away(run: Run, look: Any, app: Flask, wepay_sandbox: Sandbox) -> 
     result = run("check", app=app)
 
     assert result.exit_code == 1
-    assert look(app, "WePay")[0][0] == "fail"
+    [(status, text)] = look(app, "WePay")
+    assert (status, "'flask wepay sandbox --port 8010'" in text) == ("fail", True)
     assert look(app, "token table")[0][0] == "ok"
 
 
@@ -279,7 +280,16 @@ def test_wrong_secret(look: Any, make_app: Any) -> None:
 
     [(status, text)] = look(app, "credentials")
 
-    assert (status, "client_secret" in text) == ("fail", True)
+    assert (status, "Check 'WEPAY_CLIENT_SECRET'" in text) == ("fail", True)
+
+
+def test_wrong_token(look: Any, make_app: Any) -> None:
+    """A wrong token of a merchant is blamed on the setting that it is in."""
+    app = make_app(WePay(), owner_loader=False, WEPAY_ACCESS_TOKEN="STAGE_unknown")
+
+    [(status, text)] = look(app, "credentials")
+
+    assert (status, text.endswith("Check 'WEPAY_ACCESS_TOKEN'.")) == ("fail", True)
 
 
 def test_api_version(look: Any, make_app: Any, wepay_sandbox: Sandbox) -> None:
@@ -293,6 +303,43 @@ def test_api_version(look: Any, make_app: Any, wepay_sandbox: Sandbox) -> None:
 
 
 # Addresses
+
+
+def test_login_redirect(look: Any, make_app: Any) -> None:
+    """A WEPAY_LOGIN_REDIRECT that is no endpoint, with which every login fails, is found out."""
+    app = make_app(WEPAY_LOGIN_REDIRECT="no_such_endpoint")
+
+    [(status, text)] = look(app, "login redirect")
+
+    assert (status, "'WEPAY_LOGIN_REDIRECT' is 'no_such_endpoint'" in text) == ("fail", True)
+
+
+def test_login_redirect_that_exists(look: Any, make_app: Any) -> None:
+    """One that is an endpoint is nothing to report."""
+    app = make_app(WEPAY_LOGIN_REDIRECT="dashboard")
+    app.add_url_rule("/dashboard", "dashboard", lambda: "")
+
+    assert look(app, "login redirect") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/wepay/callback", "ok"),
+        ("/shop/wepay/callback", "ok"),
+        ("/wepay/callback?from=wepay", "ok"),
+        ("/wepay/return", "warn"),
+        ("/callback", "warn"),
+        ("", "warn"),
+    ],
+)
+def test_path_of_the_redirect_uri(look: Any, make_app: Any, path: str, status: str) -> None:
+    """A redirect URI with another path than the callback's is a warning: proxies rewrite paths."""
+    app = make_app(WEPAY_REDIRECT_URI=f"https://shop.example{path}")
+
+    [(found, text)] = look(app, "redirect URI")
+
+    assert (found, f"https://shop.example{path}" in text) == (status, True)
 
 
 @pytest.mark.parametrize(
