@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "pallets_sphinx_themes",
     "generated",
+    "imports",
     "wide_tables",
 ]
 exclude_patterns = ["_build"]
