@@ -62,6 +62,7 @@ def make_app(setup: Setup) -> Flask:
 
     @app.get("/wepay/login")
     def login() -> Response:
+        session["owner"] = current_user.get_id()
         session["state"] = secrets.token_urlsafe(32)
         arguments = {
             "client_id": CLIENT_ID,
@@ -77,6 +78,8 @@ def make_app(setup: Setup) -> Flask:
         if not state or not hmac.compare_digest(state, request.args["state"]):
             abort(400)
         owner = current_user.get_id()
+        if session.pop("owner") != owner:
+            abort(400)
         db.session.commit()
         with db.engine.begin() as connection:
             connection.execute(insert, {"owner": owner, "state": state})
