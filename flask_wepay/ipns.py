@@ -1,6 +1,6 @@
-"""IPNs: the signature in callback_uri, and what one may cause.
+"""Handle IPNs, WePay's webhooks: verify the signature in callback_uri, and look up the user.
 
-WePay does not sign them by design: an IPN is a reason to look, and nothing more.
+WePay doesn't sign IPNs, by design. An IPN never decides anything; it only triggers a lookup.
 https://developer.wepay.com/docs/articles/ipn
 """
 
@@ -37,9 +37,9 @@ from .tokens.store import Authorization
 
 __all__ = ["PARAMETER", "Origin", "handle", "read_fields", "read_signature", "settle", "signed"]
 
-#: The parameter of callback_uri that carries the signature.
+#: The query parameter of callback_uri that carries the signature.
 PARAMETER = "wepay_signature"
-#: Seconds for all look-ups of one IPN together.
+#: Seconds for all lookups of one IPN together.
 LOOKUP_SECONDS = 5.0
 LONGEST_VALUE = 255
 MOST_FIELDS = 20
@@ -52,15 +52,15 @@ _logger = logging.getLogger("flask_wepay")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a signature says: the row a callback_uri was made for, or none for other objects."""
+    """The content of a signature: the row of a callback_uri, or no row for other objects."""
 
     row_id: int | None = None
-    #: The first characters of the row's state hash: SQLite gives an id out again.
+    #: The start of the row's state hash, because SQLite reuses ids.
     state_hash: str = ""
 
 
 def read_signature(settings: Settings, signature: str) -> Origin | None:
-    """Return what a signature says, or None if it is not ours under any of our keys."""
+    """Return the content of a signature, or None if none of the keys made it."""
     try:
         client_id, row_id, state_hash = _serializer(settings).loads(signature)
     except (BadData, ValueError, TypeError):
@@ -69,11 +69,11 @@ def read_signature(settings: Settings, signature: str) -> Origin | None:
 
 
 def signed(settings: Settings, route: Callable[[], str], origin: Origin) -> str | None:
-    """Return the callback_uri for an origin, or None where no IPN can come.
+    """Return the callback_uri for an origin, or None if IPNs can't reach the application.
 
-    `route` gives the address of the IPN route as the current request would have it.
+    `route` returns the URL of the IPN route, as the current request sees it.
 
-    :raises ConfigurationError: if WePay would refuse the address in production.
+    :raises ConfigurationError: if WePay would refuse the URL in production.
     """
     base = _base(settings, route)
     if base is None:
@@ -83,10 +83,10 @@ def signed(settings: Settings, route: Callable[[], str], origin: Origin) -> str 
     try:
         check_callback_uri(base, settings.environment, "WEPAY_CALLBACK_URI")
     except ConfigurationError as error:
-        # The setting itself was checked when the application started.
+        # The setting itself is validated when the application starts.
         raise ConfigurationError(
-            f"{error} It is not set, and Flask sees the address of IPNs as {base!r}: behind a"
-            " proxy, did you forget ProxyFix, and outside of a request 'PREFERRED_URL_SCHEME'?"
+            f"{error} It is not set, and Flask sees the URL of IPNs as {base!r}: behind a proxy,"
+            " did you forget ProxyFix, and outside a request 'PREFERRED_URL_SCHEME'?"
         ) from None
     signature = _serializer(settings).dumps(
         [settings.client_id, origin.row_id, origin.state_hash[:16]]
@@ -106,7 +106,7 @@ def _base(settings: Settings, route: Callable[[], str]) -> str | None:
         address = route()
     except RuntimeError:
         raise ConfigurationError(
-            "Outside of a request nothing tells where IPNs go: set 'WEPAY_CALLBACK_URI' or"
+            "Outside a request the URL of IPNs is unknown: set 'WEPAY_CALLBACK_URI',"
             " 'WEPAY_REDIRECT_URI', or Flask's 'SERVER_NAME'."
         ) from None
     if settings.redirect_uri is None:
@@ -120,7 +120,7 @@ def _serializer(settings: Settings) -> URLSafeSerializer:
 
 
 def read_fields(body: Mapping[str, object]) -> dict[str, str] | None:
-    """Return an IPN's fields as strings, or None if they are not what WePay sends."""
+    """Return an IPN's fields as strings, or None if they aren't in WePay's format."""
     fields = {
         name: str(value)
         for name, value in body.items()
@@ -135,20 +135,20 @@ def read_fields(body: Mapping[str, object]) -> dict[str, str] | None:
 
 
 def _ids(fields: Mapping[str, str]) -> list[str]:
-    # The reference_id of a checkout or preapproval is the application's own, of any form.
+    # The reference_id of a checkout or preapproval is the application's own, in any format.
     return [name for name in fields if name.endswith("_id") and name != "reference_id"]
 
 
 def handle(state: State, origin: Origin, fields: Mapping[str, str]) -> bool:
-    """Do what an IPN with a valid signature asks for.
+    """Handle an IPN with a valid signature, and return whether that succeeded.
 
-    Return whether it was handled; if not, WePay is to deliver it again.
+    If it didn't, or if this raises, WePay has to deliver the IPN again.
 
-    :raises WePayError: for what may have passed by then: likewise.
+    :raises WePayError: for a temporary failure.
     """
     if _ids(fields) != ["user_id"]:
         if origin.row_id is not None:
-            # The address of a row, which WePay has for that row's user alone.
+            # WePay uses the URL of a row only for the user of that row.
             return True
         return signals.send(signals.wepay_ipn_received, fields=dict(fields))
     if origin.row_id is None:
@@ -160,26 +160,26 @@ def handle(state: State, origin: Origin, fields: Mapping[str, str]) -> bool:
     living = state.store.living(user_id)
     state.store.release()
     deadline = Deadline(LOOKUP_SECONDS)
-    # All of them first: a row that no key opens must not hide those behind it.
+    # All of them first: a row that no key decrypts must not hide the ones after it.
     handled = [_look(state, authorization, deadline) for authorization in living]
     return all(handled)
 
 
 def _look(state: State, authorization: Authorization, deadline: Deadline) -> bool:
-    """Ask WePay about one token; return False where only we can't.
+    """Ask WePay about one token; return False if no key decrypts it.
 
-    :raises WePayError: if WePay's answer is not one to rely upon.
+    :raises WePayError: if WePay's answer isn't conclusive.
     """
     try:
         token = authorization.open()
     except TokenUnreadable as error:
-        _logger.error("An IPN's look-up needs a token: %s", error)
+        _logger.error("An IPN can't be handled, because its token is unreadable: %s", error)
         return False
     if token.expired:
         return True
     outcome = _ask(state, authorization, token, deadline)
     if not settle(state, authorization, outcome) and isinstance(outcome, APIError):
-        _logger.error("An IPN's look-up ended otherwise, and the row is kept: %s", outcome)
+        _logger.error("WePay refused the lookup for an IPN; the authorization is kept: %s", outcome)
     return True
 
 
@@ -190,17 +190,15 @@ def _ask(state: State, authorization: Authorization, token: Token, deadline: Dea
     if isinstance(outcome, ServerError | Throttled):
         raise outcome
     if isinstance(outcome, APIError) and outcome.error_code is None:
-        # A proxy's page, say: not WePay's word.
+        # It may be a proxy's page, and proves nothing about the token.
         raise outcome
     return outcome
 
 
 def settle(state: State, authorization: Authorization, outcome: Any) -> bool:
-    """Mark an authorization whose ``/user`` says that it has ended, and tell the application.
+    """End an authorization if its ``/user`` says so, send the signal, and return whether it ended.
 
-    Return whether it has ended.
-
-    :raises StoreUnavailable: if that can't be noted now.
+    :raises StoreUnavailable: if the row can't be updated now.
     """
     reason = end_of_token("user", outcome)
     if reason is None:
@@ -212,5 +210,5 @@ def settle(state: State, authorization: Authorization, outcome: Any) -> bool:
         if found.user_id == authorization.user_id and not found.candidates:
             signal_end(state, authorization, reason)
     elif authorization in state.store.living(authorization.user_id or 0):
-        raise StoreUnavailable("A row that WePay says is dead can't be marked just now.")
+        raise StoreUnavailable("A row that is revoked at WePay can't be updated right now.")
     return True

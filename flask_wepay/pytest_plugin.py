@@ -1,6 +1,6 @@
-"""Fixtures to test an application that uses WePay, with the sandbox in WePay's place.
+"""Fixtures for testing an application that uses WePay, with the sandbox in WePay's place.
 
-Switch them on in your ``conftest.py``::
+Enable them in your ``conftest.py``::
 
     pytest_plugins = ["flask_wepay.pytest_plugin"]
 """
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def wepay_sandbox() -> Iterator[Sandbox]:
     """Run a sandbox in the test's process, without a socket.
 
-    Whatever ``requests`` sends to http://127.0.0.1:8010, WEPAY_SANDBOX_URL's default, is
-    answered by it; other addresses are left alone, but the real WePay is out of reach.
+    It answers all requests to http://127.0.0.1:8010, the default of WEPAY_SANDBOX_URL. Other
+    URLs are not affected, except that the real WePay can't be reached.
 
     .. versionadded:: 1.0
     """
@@ -50,7 +50,7 @@ def wepay_live_sandbox() -> Iterator[LiveSandbox]:
 
 
 class Connect:
-    """Take a test client through login, the authorize page and the callback.
+    """Takes a test client through the login, the authorize page and the callback.
 
     .. versionadded:: 1.0
     """
@@ -67,19 +67,20 @@ class Connect:
         login: str = "/wepay/login",
         base_url: str | None = None,
     ) -> TestResponse:
-        """Log in at WePay as this user, and give the last answer of the application.
+        """Connect as a WePay user, and return the application's last response.
 
-        :param email: an unknown user is registered; None is the pre-filled or the first one.
-        :param deny: refuse the application instead.
-        :param login: the address to begin at, with its query.
-        :param base_url: such as "https://example.com", where the application minds its host.
-        :raises AssertionError: if the application leads to the real WePay.
+        :param email: the WePay user, who is registered if unknown; None means the pre-filled
+            or the first user.
+        :param deny: deny the connection instead.
+        :param login: the URL to start at, with its query.
+        :param base_url: such as "https://example.com", if the application checks its host.
+        :raises AssertionError: if the application redirects to the real WePay.
         """
         from flask_wepay.sandbox.transport import is_wepay
 
         answer = client.get(login, base_url=base_url)
         assert not is_wepay(answer.location), (
-            f"The login leads to {answer.location}: is 'WEPAY_ENVIRONMENT' something else than"
+            f"The login redirects to {answer.location}: is 'WEPAY_ENVIRONMENT' other than"
             " 'sandbox'?"
         )
         if not self._leads_to_wepay(answer):
@@ -96,7 +97,7 @@ class Connect:
 def wepay_connect(request: pytest.FixtureRequest) -> Connect:
     """Connect a user in one line: ``wepay_connect(client, email="bill@example.com")``.
 
-    It goes with the test's sandbox, the live one where the test uses that.
+    It uses the test's sandbox: the live one if the test requests it.
 
     .. versionadded:: 1.0
     """
@@ -104,7 +105,7 @@ def wepay_connect(request: pytest.FixtureRequest) -> Connect:
 
 
 class DeliverIPN:
-    """Bring IPNs to the application under test, through a test client.
+    """Delivers IPNs to the application under test, through a test client.
 
     .. versionadded:: 1.0
     """
@@ -120,11 +121,12 @@ class DeliverIPN:
         callback_uri: str | None = None,
         **fields: object,
     ) -> TestResponse:
-        """Deliver what WePay has queued, or make one up, and give the last answer.
+        """Deliver the queued IPNs, or a new one if none is queued, and return the last response.
 
-        :param user_id: only IPNs about this user; where none is queued one is made.
-        :param callback_uri: where a made one goes, by default where the user's last token says.
-        :param fields: other fields, such as ``checkout_id=…``, to select and make by.
+        :param user_id: deliver only IPNs about this WePay user.
+        :param callback_uri: the URL of a new IPN, by default that of the user's last token.
+        :param fields: further fields, such as ``checkout_id=…``, to select IPNs by.
+        :raises LookupError: if no IPN is queued, and the user's tokens have no callback_uri.
         """
         wanted = {name: str(value) for name, value in fields.items()}
         if user_id is not None:
@@ -150,7 +152,7 @@ class DeliverIPN:
         for token in reversed(self._sandbox.world.tokens.values()):
             if token.user_id == user_id and token.callback_uri:
                 return token.callback_uri
-        raise LookupError("No IPN is queued, and no token has a callback_uri to make one for.")
+        raise LookupError("No IPN is queued, and no token of the user has a callback_uri.")
 
 
 def _matches(ipn: IPN, wanted: Mapping[str, str]) -> bool:

@@ -1,6 +1,6 @@
-"""Read and check ``WEPAY_*`` from app.config; a wrong one stops the application.
+"""Read and validate the ``WEPAY_*`` settings; an invalid one stops the application.
 
-Every check says which key is wrong, what is wrong, and the likeliest mistake.
+Every message names the setting, what is wrong with it, and the most likely mistake.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .tokens.encryption import Keyring
 
 __all__ = ["DEFAULTS", "Settings", "read_settings"]
 
-#: Every key and its default, set with setdefault.
+#: Every setting with its default, applied with setdefault.
 DEFAULTS: dict[str, Any] = {
     "WEPAY_CLIENT_ID": None,
     "WEPAY_CLIENT_SECRET": None,
@@ -48,21 +48,21 @@ DEFAULTS: dict[str, Any] = {
 
 _wrong = ConfigurationError.of
 
-#: What a string must look like, else the likeliest mistake.
+#: The pattern of each string setting, and the most likely mistake.
 _FORMS = {
     "WEPAY_ENVIRONMENT": (
         r"stage|production|sandbox",
-        'it is one of "stage", "production" and "sandbox", in lower case',
+        'use "stage", "production" or "sandbox", in lower case',
     ),
     "WEPAY_URL_PREFIX": (r"(/[A-Za-z0-9._~-]+)*", 'give a path such as "/wepay"'),
     "WEPAY_LOGIN_REDIRECT": (
         r"(?!.*(//|\\))[^\x00-\x20\x7f]+",
         'give an endpoint such as "index" or a path of this site such as "/dashboard"',
     ),
-    "WEPAY_API_VERSION": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 'it is a date: "2019-04-03"'),
+    "WEPAY_API_VERSION": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 'give a date such as "2019-04-03"'),
     "WEPAY_THROTTLE": (
         r"[1-9][0-9]*\s*(per|/)\s*([1-9][0-9]*\s*)?[a-z]+",
-        'write it as "30 per 10 seconds", or None for off',
+        'write it as "30 per 10 seconds", or None to turn it off',
     ),
     "WEPAY_CLIENT_SECRET": (
         r"(?!\s)[^\x00-\x1f\x7f]{1,255}(?<!\s)",
@@ -73,9 +73,9 @@ _FORMS = {
         "it has at most 255 characters, and no spaces or line ends",
     ),
 }
-#: What no message shows.
+#: The settings whose values no message shows.
 _SECRET = ("WEPAY_CLIENT_SECRET", "WEPAY_ACCESS_TOKEN")
-#: What from_prefixed_env gives where it was not meant, and of which text it makes that.
+#: The types that from_prefixed_env returns unintentionally, and the text that it reads as such.
 _READ_AS_JSON: dict[type, str] = {
     bool: "true and false",
     int: "digits",
@@ -83,32 +83,32 @@ _READ_AS_JSON: dict[type, str] = {
     list: "brackets",
     dict: "braces",
 }
-#: What a token of the other environment begins with.
+#: The prefix of the other environment's tokens.
 _FOREIGN = {"production": "STAGE_", "stage": "PRODUCTION_"}
-#: The application that every sandbox has ready.
+#: The client id and secret of every sandbox's ready-made application.
 SANDBOX_APPLICATION = (12345, "1a2b3c4d5e6f")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The checked settings of one application; secrets are out of the repr."""
+    """The validated settings of one application; the repr leaves secrets out."""
 
     environment: str
     client_id: int
     client_secret: Secret
     authorize_url: str
-    #: Ends in a slash; a call's name is appended.
+    #: The base URL; it ends in a slash, and a call's name is appended.
     api_url: str
     keyring: Keyring
     url_prefix: str
     login_redirect: str
     redirect_uri: str | None
-    #: None: the IPN route; False: no IPNs.
+    #: None for the IPN route, False for no IPNs.
     callback_uri: str | bool | None
     api_version: str | None
     #: Seconds.
     timeout: float
-    #: A path, or True for the bundle of certifi.
+    #: A path, or True for certifi's bundle.
     ca_bundle: str | bool
     proxies: Mapping[str, str] = field(repr=False)
     throttle: str | None
@@ -117,14 +117,14 @@ class Settings:
 
     @property
     def token_url(self) -> str:
-        """The address that exchanges a code for a token."""
+        """The URL at which a code is exchanged for a token."""
         return self.api_url + "oauth2/token"
 
 
 def read_settings(app: Flask) -> Settings:
-    """Set the defaults, check every setting, and return them.
+    """Apply the defaults, validate every setting, and return them.
 
-    :raises ConfigurationError: for the first setting that is wrong.
+    :raises ConfigurationError: for the first invalid setting.
     """
     for key, default in DEFAULTS.items():
         app.config.setdefault(key, default)
@@ -132,7 +132,7 @@ def read_settings(app: Flask) -> Settings:
         return _read(app.config)
     except ConfigurationError as error:
         message = str(error)
-    # Raised anew: the frames below hold the configuration, secrets and all.
+    # Raised again, because the frames below hold the configuration with its secrets.
     raise ConfigurationError(message)
 
 
@@ -168,21 +168,21 @@ def _read(config: Mapping[str, Any]) -> Settings:
 
 
 def _text(config: Mapping[str, Any], key: str) -> str | None:
-    """Return a string of the form that its key asks for, or None where it is not set."""
+    """Return a string setting if it has the right pattern, or None if it isn't set."""
     value = config[key]
     if value is None:
         return None
-    pattern, mistake = _FORMS.get(key, (".*", "it is an address"))
+    pattern, mistake = _FORMS.get(key, (".*", "give a URL"))
     text = plain(value)
     if text is None:
         read = _READ_AS_JSON.get(type(value))
         if read is None:
-            mistake = "decode it" if isinstance(value, bytes) else "make it one"
+            mistake = "decode it" if isinstance(value, bytes) else "give a string"
         elif key in _FORMS and re.fullmatch(pattern, str(value).lower()):
             mistake = f"from_prefixed_env reads {read} as JSON, so quote it"
         raise _wrong(key, f"is of type {type(value).__name__}, not a string", mistake)
     if not re.fullmatch(pattern, text, re.DOTALL):
-        what = "is not copied right" if key in _SECRET else f"is {text!r}"
+        what = "is malformed" if key in _SECRET else f"is {text!r}"
         raise _wrong(key, what, mistake)
     return text
 
@@ -190,7 +190,7 @@ def _text(config: Mapping[str, Any], key: str) -> str | None:
 def _required(config: Mapping[str, Any], key: str) -> str:
     value = _text(config, key)
     if value is None:
-        raise _wrong(key, "is None", "leave it out for its default, or give it a value")
+        raise _wrong(key, "is None", "leave it out for the default, or give a value")
     return value
 
 
@@ -198,20 +198,21 @@ def _check_keys(config: Mapping[str, Any]) -> None:
     for key in config:
         if key in DEFAULTS:
             if plain(config[key]) == "" and key != "WEPAY_URL_PREFIX":
-                raise _wrong(key, "is an empty string", "leave it out, or give it a value")
+                raise _wrong(key, "is an empty string", "leave it out, or give a value")
         elif key.startswith("WEPAY_"):
             meant = min(DEFAULTS, key=lambda known: _letters_apart(key, known))
             if _letters_apart(key, meant) <= 2:
                 raise ConfigurationError(
-                    f"'{key}' is no setting of Flask-WePay: did you mean '{meant}'?"
+                    f"'{key}' is not a setting of Flask-WePay: did you mean '{meant}'?"
                 )
             warnings.warn(
-                f"'{key}' is no setting of Flask-WePay and is ignored.", stacklevel=_callers_level()
+                f"'{key}' is not a setting of Flask-WePay and is ignored.",
+                stacklevel=_callers_level(),
             )
 
 
 def _callers_level() -> int:
-    """Count the frames up to whoever called WePay(app) or init_app, as a stacklevel."""
+    """Return the stacklevel of the code that called WePay(app) or init_app."""
     package = f"{Path(__file__).parent}{os.sep}"
     stack = traceback.walk_stack(inspect.currentframe())
     ours = takewhile(lambda step: step[0].f_code.co_filename.startswith(package), stack)
@@ -219,7 +220,7 @@ def _callers_level() -> int:
 
 
 def _letters_apart(one: str, other: str) -> int:
-    """Count the letters to insert, leave out or change in one word to get the other."""
+    """Return the edit distance of two words."""
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
         above, row = row, [i]
@@ -237,13 +238,13 @@ def _access_token(config: Mapping[str, Any], environment: str) -> Secret | None:
         raise _wrong(
             "WEPAY_ACCESS_TOKEN",
             f"begins with {foreign} while 'WEPAY_ENVIRONMENT' is {environment!r}",
-            "stage and production share no tokens",
+            "stage and production don't share tokens",
         )
     return Secret(token)
 
 
 def _application(config: Mapping[str, Any], environment: str, *, required: bool) -> tuple[int, str]:
-    """Return the client id and secret; 0 and nothing where a token stands in for them."""
+    """Return the client id and secret, or 0 and "" if WEPAY_ACCESS_TOKEN replaces them."""
     ready_made = SANDBOX_APPLICATION if environment == "sandbox" else (None, None)
     client_id, secret = _client_id(config), _text(config, "WEPAY_CLIENT_SECRET")
     if client_id is None:
@@ -261,13 +262,13 @@ def _client_id(config: Mapping[str, Any]) -> int | None:
     text = plain(value)
     if text is not None and re.fullmatch(r"[0-9]{1,19}", text):
         value = int(text)
-    # bool is an int to isinstance.
+    # For isinstance a bool is an int.
     if value is None or (type(value) is int and 0 < value <= LARGEST_INTEGER):
         return value
     raise _wrong(
         "WEPAY_CLIENT_ID",
         "is not a positive integer",
-        "the client id is the number on your application's page at WePay",
+        "copy the number from your application's page at WePay",
     )
 
 
@@ -298,7 +299,7 @@ def _login_redirect(config: Mapping[str, Any]) -> str:
     prefix = config["WEPAY_URL_PREFIX"]
     own = {f"{start}{name}" for start in ("wepay.", f"{prefix}/") for name in ("login", "callback")}
     if re.split(r"[?#]", target)[0] in own:
-        raise _wrong("WEPAY_LOGIN_REDIRECT", f"is {target!r}", "that would go round in circles")
+        raise _wrong("WEPAY_LOGIN_REDIRECT", f"is {target!r}", "that would redirect forever")
     return target
 
 
@@ -319,16 +320,16 @@ def _ca_bundle(config: Mapping[str, Any]) -> str | bool:
         raise _wrong(
             key,
             f"is {path!r}",
-            "give the path of the certificates to trust; verification can't be turned off",
+            "give the path of the trusted certificates; verification can't be turned off",
         )
     file = Path(path)
     try:
         usable = file.is_dir() or b"CERTIFICATE-----" in file.read_bytes()
     except (OSError, ValueError):
-        # A path with a NUL is a ValueError.
+        # A path with a NUL raises a ValueError.
         usable = False
     if not usable:
-        raise _wrong(key, f"is {str(path)!r}", "no certificates are there; check the path")
+        raise _wrong(key, f"is {str(path)!r}", "there are no certificates at that path")
     return str(file)
 
 
@@ -340,21 +341,21 @@ def _proxies(config: Mapping[str, Any]) -> Mapping[str, str]:
     checked = {}
     for name, value in proxies.items():
         scheme, proxy = plain(name), plain(value)
-        # With any other key requests would go past the proxy without a word.
+        # With any other key, requests would silently bypass the proxy.
         known = re.fullmatch(r"(https?|all)(://.+)?", scheme or "")
         if scheme is None or proxy is None or not known:
-            raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {name!r}", example)
+            raise _wrong("WEPAY_PROXIES", f"has an invalid entry for {name!r}", example)
         if re.match("socks[^/]*://", proxy, re.IGNORECASE):
-            mistake = f"no deadline would hold over it, so {example}"
+            mistake = f"timeouts don't work with one, so {example}"
             raise _wrong("WEPAY_PROXIES", f"has a SOCKS proxy for {scheme!r}", mistake)
         if not re.match("https?://.", proxy, re.IGNORECASE):
-            raise _wrong("WEPAY_PROXIES", f"has a wrong entry for {scheme!r}", example)
+            raise _wrong("WEPAY_PROXIES", f"has an invalid entry for {scheme!r}", example)
         checked[scheme] = proxy
     return checked
 
 
 def _is_text(text: str) -> bool:
-    # What an environment variable has besides text comes as halves of characters.
+    # Bytes of an environment variable that aren't text arrive as surrogates.
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -369,8 +370,8 @@ def _check_secret_key(key: str, has: str, secret: object) -> None:
     elif not secret:
         what = "an empty string"
     elif isinstance(secret, str) and not _is_text(secret):
-        what = "of bytes that are no text"
-        mistake = "write it in hexadecimal, as secrets.token_hex() makes one"
+        what = "of bytes that aren't text"
+        mistake = "write it in hexadecimal, as secrets.token_hex() does"
     else:
         return
     raise _wrong(key, f"{has} {what}", mistake)
@@ -396,6 +397,6 @@ def _keyring(config: Mapping[str, Any]) -> Keyring:
     except (TypeError, ValueError):
         raise _wrong(
             "WEPAY_TOKEN_KEYS",
-            "has an entry that is no Fernet key",
-            "make one with 'flask wepay generate-key'",
+            "has an entry that isn't a Fernet key",
+            "create one with 'flask wepay generate-key'",
         ) from None

@@ -46,7 +46,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"WEPAY_CLIENT_ID": 123456}, "WEPAY_CLIENT_SECRET", "is missing"),
     ({**SANDBOX, "WEPAY_CLIENT_ID": 777}, "WEPAY_CLIENT_SECRET", "is missing"),
     *(
-        ({**STAGE, "WEPAY_CLIENT_ID": wrong}, "WEPAY_CLIENT_ID", "the number on your application")
+        (
+            {**STAGE, "WEPAY_CLIENT_ID": wrong},
+            "WEPAY_CLIENT_ID",
+            "copy the number from your application",
+        )
         for wrong in (
             "abc",
             "12x",
@@ -76,7 +80,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             (["s"], "reads brackets as JSON, so quote it"),
             ({"s": 1}, "reads braces as JSON, so quote it"),
             (b"secret", "is of type bytes, not a string: decode it"),
-            (("s",), "is of type tuple, not a string: make it one"),
+            (("s",), "is of type tuple, not a string: give a string"),
         )
     ),
     *(
@@ -88,7 +92,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         ({**STAGE, "WEPAY_ENVIRONMENT": wrong}, "WEPAY_ENVIRONMENT", '"stage", "production"')
         for wrong in ("Production", "prod", "live", "staging", "stage ", "production\n")
     ),
-    ({**STAGE, "WEPAY_ENVIRONMENT": True}, "WEPAY_ENVIRONMENT", 'a string: it is one of "stage"'),
+    ({**STAGE, "WEPAY_ENVIRONMENT": True}, "WEPAY_ENVIRONMENT", 'a string: use "stage"'),
     ({**STAGE, "WEPAY_ENVIRONMENT": None}, "WEPAY_ENVIRONMENT", "leave it out"),
     # The sandbox's address
     *(
@@ -115,7 +119,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({**SANDBOX, "WEPAY_SANDBOX_URL": "http://127.0.0.1:8010/?a=1"}, "WEPAY_SANDBOX_URL", "query"),
     ({**SANDBOX, "WEPAY_SANDBOX_URL": "http://127.0.0.1:8010/#a"}, "WEPAY_SANDBOX_URL", "query"),
     ({**SANDBOX, "WEPAY_SANDBOX_URL": "http://127.0.0.1:8010/v2/"}, "WEPAY_SANDBOX_URL", "/v2"),
-    ({**SANDBOX, "WEPAY_SANDBOX_URL": 8010}, "WEPAY_SANDBOX_URL", "it is an address"),
+    ({**SANDBOX, "WEPAY_SANDBOX_URL": 8010}, "WEPAY_SANDBOX_URL", "give a URL"),
     ({**SANDBOX, "WEPAY_SANDBOX_URL": None}, "WEPAY_SANDBOX_URL", "leave it out"),
     *(
         (
@@ -209,7 +213,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         )
     ),
     *(
-        ({**STAGE, "WEPAY_LOGIN_REDIRECT": wrong}, "WEPAY_LOGIN_REDIRECT", "round in circles")
+        ({**STAGE, "WEPAY_LOGIN_REDIRECT": wrong}, "WEPAY_LOGIN_REDIRECT", "redirect forever")
         for wrong in (
             "wepay.login",
             "wepay.callback",
@@ -244,9 +248,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             ("https://www.example.com/#a", "has a fragment"),
             ("https://www.example.com/#", "has a fragment"),
             ("https://www.example.com/" + "a" * 2060, "is over 2083 characters"),
-            (8000, "not a string: it is an address"),
-            (True, "not a string: it is an address"),
-            (Path("/wepay/ipn"), "not a string: make it one"),
+            (8000, "not a string: give a URL"),
+            (True, "not a string: give a URL"),
+            (Path("/wepay/ipn"), "not a string: give a string"),
         )
     ),
     *(
@@ -284,7 +288,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         ({**STAGE, "WEPAY_API_VERSION": wrong}, "WEPAY_API_VERSION", "2019-04-03")
         for wrong in ("v2", "2019-4-3", "20190403", "2019-04-03\n", "٢٠١٩-04-03")
     ),
-    ({**STAGE, "WEPAY_API_VERSION": 20190403}, "WEPAY_API_VERSION", "a string: it is a date"),
+    ({**STAGE, "WEPAY_API_VERSION": 20190403}, "WEPAY_API_VERSION", "a string: give a date"),
     *(
         ({**STAGE, "WEPAY_TIMEOUT": wrong}, "WEPAY_TIMEOUT", "seconds as a number")
         for wrong in (
@@ -304,7 +308,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         for wrong in (False, True, 0, b"/etc/ssl")
     ),
     *(
-        ({**STAGE, "WEPAY_CA_BUNDLE": wrong}, "WEPAY_CA_BUNDLE", "check the path")
+        (
+            {**STAGE, "WEPAY_CA_BUNDLE": wrong},
+            "WEPAY_CA_BUNDLE",
+            "there are no certificates at that path",
+        )
         for wrong in ("/no/such/file.pem", Path("/no/such/file.pem"), __file__)
     ),
     *(
@@ -330,10 +338,10 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         ({**STAGE, "WEPAY_PROXIES": {scheme: f"{proxy}://u:hidden@h:1"}}, "WEPAY_PROXIES", what)
         for scheme in ("https", "all", "https://wepayapi.com")
         for proxy, what in (
-            ("socks5", f"has a SOCKS proxy for '{scheme}': no deadline would hold"),
+            ("socks5", f"has a SOCKS proxy for '{scheme}': timeouts don't work"),
             ("socks5h", f"has a SOCKS proxy for '{scheme}'"),
             ("SOCKS4", f"has a SOCKS proxy for '{scheme}'"),
-            ("ftp", f"has a wrong entry for '{scheme}'"),
+            ("ftp", f"has an invalid entry for '{scheme}'"),
         )
     ),
     *(
@@ -351,7 +359,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         )
     ),
     ({**STAGE, "WEPAY_THROTTLE": 30}, "WEPAY_THROTTLE", "a string: write it as"),
-    ({**STAGE, "WEPAY_THROTTLE": False}, "WEPAY_THROTTLE", "or None for off"),
+    ({**STAGE, "WEPAY_THROTTLE": False}, "WEPAY_THROTTLE", "or None to turn it off"),
     *(
         ({**STAGE, "WEPAY_THROTTLE_STORAGE": wrong}, "WEPAY_THROTTLE_STORAGE", "memory://")
         for wrong in ("localhost:6379", "nosuch://localhost", "/var/run/redis.sock")
@@ -590,7 +598,7 @@ def test_defaults_are_set() -> None:
 def test_misspelt_key(key: str, meant: str | None) -> None:
     """A key within two letters of a known one stops the application; others cause a warning."""
     if meant is None:
-        with pytest.warns(UserWarning, match=f"'{key}' is no setting") as warned:
+        with pytest.warns(UserWarning, match=f"'{key}' is not a setting") as warned:
             read(**STAGE, **{key: "x"})
 
         assert [str(warning.message) for warning in warned].count(str(warned[0].message)) == 1

@@ -122,7 +122,9 @@ def _parse(limit: str) -> Budget:
     budget = Budget("calls", int(amount), int(multiples or 1) * _UNITS[unit], window)
     if not budget.amount or not budget.seconds:
         raise ConfigurationError.of(
-            "WEPAY_THROTTLE", f"is {limit!r}", 'write it as "30 per 10 seconds", or None for off'
+            "WEPAY_THROTTLE",
+            f"is {limit!r}",
+            'write it as "30 per 10 seconds", or None to turn it off',
         )
     if budget.amount < _LEAST:
         raise ConfigurationError.of(

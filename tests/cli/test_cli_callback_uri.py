@@ -166,7 +166,7 @@ def test_refused(
             {"WEPAY_CALLBACK_URI": HOOKS + "x" * 2040},
             "No IPN can reach this application",
         ),
-        (["--all"], {}, "set 'WEPAY_CALLBACK_URI' or 'WEPAY_REDIRECT_URI'"),
+        (["--all"], {}, "set 'WEPAY_CALLBACK_URI', 'WEPAY_REDIRECT_URI'"),
     ],
 )
 def test_wrong_usage(
