@@ -24,7 +24,7 @@ templates_path = ["_templates"]
 nitpicky = True
 # Without a network there are no inventories of other projects to link to.
 nitpick_ignore_regex = [
-    ("py:.*", r"(authlib|blinker|collections|decimal|flask|requests|typing|werkzeug)\..*"),
+    ("py:.*", r"(authlib|blinker|collections|decimal|flask|pathlib|requests|typing|werkzeug)\..*"),
     ("py:.*", r"(?!flask_wepay)[A-Za-z_]+"),
     ("py:.*", r"flask_wepay\.extension\._\w+"),
     ("py:.*", r"flask_wepay\.(state|store|calls|tokens|settings)\..*"),

@@ -5,6 +5,7 @@
 ``.. commands::`` shows what each command of ``flask wepay`` says of itself.
 ``.. sandbox-answers::`` lists every error that the sandbox gives.
 ``.. sandbox-actions::`` lists what the sandbox's control API does, with all arguments.
+``.. sandbox-views::`` lists what that API shows.
 ``.. repeated-calls::`` lists the calls that are made again where an answer was lost.
 """
 
@@ -30,7 +31,7 @@ from flask_wepay.api.calls import LOOKUPS_REPEATED
 from flask_wepay.cli import wepay
 from flask_wepay.sandbox.answers import ANSWERS, OTHER_ENVIRONMENT, Answer
 from flask_wepay.sandbox.command import sandbox_command
-from flask_wepay.sandbox.control import ACTIONS, Action
+from flask_wepay.sandbox.control import ACTIONS, VIEWS, Action
 from flask_wepay.settings import DEFAULTS
 
 _DESCRIBED = re.compile(r"^\.\. setting:: (\w+)\n(?: +:default: (.+)\n)?\n +(.+)$", re.MULTILINE)
@@ -139,6 +140,14 @@ class SandboxActions(_Generated):
         return self.parse([*lines, ""])
 
 
+class SandboxViews(_Generated):
+    """List what the control API shows."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        return self.parse([", ".join(f"``{name}``" for name in VIEWS) + ".", ""])
+
+
 class RepeatedCalls(_Generated):
     """List the look-ups that are repeated."""
 
@@ -202,6 +211,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("sandbox-answers", SandboxAnswers)
     app.add_directive("sandbox-actions", SandboxActions)
+    app.add_directive("sandbox-views", SandboxViews)
     app.connect("autodoc-process-docstring", draw_errors)
     app.connect("autodoc-process-signature", draw_hooks)
     return {"parallel_read_safe": True}

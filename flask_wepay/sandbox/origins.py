@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -34,6 +35,14 @@ def find_refusal(environ: WSGIEnvironment, names: Collection[str]) -> str | None
     if not _is_visit(environ) and _comes_from_elsewhere(environ, host):
         return "Pages of other sites can lead to the sandbox's pages, and do nothing else."
     return None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is reached from the same machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in LOOPBACK
 
 
 def _is_visit(environ: WSGIEnvironment) -> bool:

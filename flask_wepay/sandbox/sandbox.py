@@ -40,8 +40,13 @@ class Sandbox(Levers):
             faults=self.faults,
             clock=self.world.clock,
             patience=self.patience,
-            names=lambda: self._names | {urlsplit(self.url).hostname or ""},
+            names=lambda: self.names,
         )
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Give the hosts that requests may call it by."""
+        return self._names | {urlsplit(self.url).hostname or ""}
 
     @contextmanager
     def joined(self) -> Iterator[Sandbox]:

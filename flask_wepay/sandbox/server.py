@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from functools import partial
+from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -89,11 +91,23 @@ class _Handler(WSGIRequestHandler):
 class _Server(ThreadedWSGIServer):
     """A server that knows its connections, to count them and to end them."""
 
-    def __init__(self, listener: socket.socket, app: WSGIApplication) -> None:
-        host, port = listener.getsockname()
+    def __init__(
+        self, listener: socket.socket, app: WSGIApplication, context: ssl.SSLContext | None
+    ) -> None:
+        host, port = listener.getsockname()[:2]
         super().__init__(host, port, app, handler=_Handler, fd=listener.fileno())
+        self.ssl_context = context
         self.accepted = 0
         self._open: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        if self.ssl_context is not None:
+            # Hands are shaken in the connection's own thread, however long the client takes.
+            connection = self.ssl_context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.accepted += 1
@@ -122,7 +136,11 @@ class LiveSandbox(Sandbox):
     :param port: 0 is any free one.
     :param delivers: send IPNs by itself as they fall due; otherwise :meth:`deliver_ipns`
         does it, which is what a test wants.
-    :param names: hosts that requests may call it by, besides those of loopback.
+    :param names: hosts that requests may call it by, besides those of loopback and `host`.
+    :param host: the address to listen on; whoever reaches another one than loopback's can do
+        all that you can.
+    :param tls: where to write the certificate that clients have to trust; it speaks TLS then,
+        with a new certificate at each start.
 
     .. versionadded:: 1.0
     """
@@ -134,9 +152,13 @@ class LiveSandbox(Sandbox):
         port: int = 0,
         delivers: bool = False,
         names: Iterable[str] = (),
+        host: str = HOST,
+        tls: str | Path | None = None,
     ) -> None:
         super().__init__(world, names=names)
+        self._host = host
         self._port = port
+        self._tls = None if tls is None else Path(tls)
         self._delivers = delivers
         self._server: _Server | None = None
         self._threads: list[Thread] = []
@@ -145,16 +167,17 @@ class LiveSandbox(Sandbox):
     def start(self) -> None:
         """Listen from now on.
 
-        :raises OSError: if the port is taken.
+        :raises OSError: if the port is taken, or the certificate can't be written.
         """
-        with socket.socket() as listener:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        with socket.socket(family) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, self._port))
+            listener.bind((self._host, self._port))
             listener.listen(128)
             # The same port again after a stop and a start.
             self._port = listener.getsockname()[1]
-            self._server = _Server(listener, self.app)
-        self.url = f"http://{HOST}:{self._port}"
+            self.url = self._make_url()
+            self._server = _Server(listener, self.app, self._make_context())
         self._stopped.clear()
         work = [partial(self._server.serve_forever, poll_interval=0.02)]
         if self._delivers:
@@ -162,6 +185,20 @@ class LiveSandbox(Sandbox):
         self._threads = [Thread(target=target, daemon=True) for target in work]
         for thread in self._threads:
             thread.start()
+
+    def _make_context(self) -> ssl.SSLContext | None:
+        if self._tls is None:
+            return None
+        # Most never need it, and it takes a while to import.
+        from .tls import make_context
+
+        return make_context(self.names, self._tls)
+
+    def _make_url(self) -> str:
+        # On all addresses it is at those of loopback too.
+        host = {"0.0.0.0": HOST, "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def stop(self) -> None:
         """Stop listening and let go of every held request; connections are refused then."""

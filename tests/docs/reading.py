@@ -224,7 +224,7 @@ class Reader:
                 self._flask(command, expected)
             elif command == "pytest":
                 self._pytest(expected)
-            elif command == "python -m flask_wepay.sandbox" and expected:
+            elif command.startswith("python -m flask_wepay.sandbox") and expected:
                 _start_sandbox(command, expected)
             elif command.startswith("export "):
                 for assignment in shlex.split(command)[1:]:
@@ -274,7 +274,8 @@ def _start_sandbox(command: str, expected: str) -> None:
         lines = [process.stdout.readline() for _ in expected.splitlines()]
         process.terminate()
         patience.cancel()
-    _compare(command, expected, re.sub(r"http://127\.0\.0\.1:\d+", DEFAULT_URL, "".join(lines)))
+    port = DEFAULT_URL.rpartition(":")[2]
+    _compare(command, expected, re.sub(r"(?<=//127\.0\.0\.1:)\d+", port, "".join(lines)))
 
 
 def _commands(text: str) -> Iterator[tuple[str, str]]:
