@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def reader(
     )
     yield reader
     reader.close()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_answer_goes_out_as_it_is(page: Path) -> None:
+    """No view returns a whole answer of WePay's, which has our signed callback_uri in it."""
+    whole = re.compile(
+        r"\.(get|route)\(.*\n(.*\n){1,4} +return .*\.call\(\"[a-z/]+\"\)$", re.MULTILINE
+    )
+
+    assert [found[0] for found in whole.finditer(page.read_text())] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
