@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask
+from flask import Flask, render_template
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from flask_wepay.signals import wepay_authorized, wepay_ipn_received
 
@@ -43,7 +45,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(donations.bp)
     app.cli.add_command(commands.seed)
     app.add_template_filter(dollars)
+    for code in (400, 403, 404, 405):
+        app.register_error_handler(code, refused)
     return app
+
+
+def refused(error: HTTPException) -> ResponseReturnValue:
+    """Show a page of this site for a request that can't be answered."""
+    return render_template("refused.html", error=error), error.code or 500
 
 
 def dollars(cents: int) -> str:

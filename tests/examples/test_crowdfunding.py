@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -266,8 +267,35 @@ def test_stale_callback(robin: FlaskClient) -> None:
 
 
 def test_missing_campaign(client: FlaskClient) -> None:
-    """A campaign that isn't there is a 404."""
-    assert client.get("/campaigns/99").status_code == 404
+    """A campaign that isn't there is a 404, on a page of this site."""
+    page = client.get("/campaigns/99")
+
+    assert page.status_code == 404
+    assert "<h1>This page does not exist</h1>" in page.text
+    assert "Lantern Street" in page.text
+    assert '<meta name="viewport"' in page.text
+
+
+def test_form_of_another_site(app: Flask, client: FlaskClient) -> None:
+    """What is refused otherwise is a page of this site too."""
+    app.config["WTF_CSRF_ENABLED"] = True
+
+    page = client.post("/login")
+
+    assert page.status_code == 400
+    assert "Lantern Street" in page.text
+
+
+def test_error_is_for_the_log(app: Flask, robin: FlaskClient, caplog: Any) -> None:
+    """What is wrong with the settings is in the log, and no visitor reads it."""
+    app.config["SESSION_COOKIE_PATH"] = "/elsewhere"
+
+    page = robin.get("/wepay/login")
+
+    assert page.status_code == 500
+    assert "This site is not set up for WePay correctly" in page.text
+    assert "SESSION_COOKIE_PATH" in caplog.text
+    assert "SESSION_COOKIE_PATH" not in page.text
 
 
 def test_no_external_resources() -> None:
