@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
+from importlib.metadata import version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from flask_wepay.settings import DEFAULTS
 
@@ -29,3 +32,21 @@ def test_readme_lists_every_setting() -> None:
     first_cells = re.findall(r"^ {3}\* - (.*)$", README, re.MULTILINE)
 
     assert set(re.findall(r"WEPAY_[A-Z_]+", " ".join(first_cells))) == DEFAULTS.keys()
+
+
+def test_readme_asks_for_this_package() -> None:
+    """What another package is to ask for takes this version, and not the abandoned one."""
+    written = re.findall(r"``(Flask-WePay>=[^`]+)``", README)
+
+    wanted = [Requirement(text).specifier for text in written]
+    assert len(wanted) == 1
+    assert wanted[0].contains(version("Flask-WePay"), prereleases=True)
+    assert not wanted[0].contains("0.0.7", prereleases=True)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    """Each file that the README links to is there."""
+    targets = re.findall(r"^\.\. _[\w.-]+: (?!https?:)(\S+)$", README, re.MULTILINE)
+
+    assert len(targets) > 5
+    assert [target for target in targets if not (ROOT / target).exists()] == []
