@@ -18,7 +18,7 @@ FAST = $(addprefix --ignore=tests/,browser packaging benchmarks storm test_concu
 	client/test_payments.py)
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-fast test-lowest storm lint clean
+.PHONY: help demo docs translations test test-fast test-lowest storm lint clean
 
 help:
 	@echo 'make demo         run the example platform against the sandbox (PORT=8000 SANDBOX_PORT=8010)'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test-lowest  run them with the lowest versions that are supported'
 	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL and on SQLite'
 	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
+	@echo 'make translations compile what the pages say in other languages'
 	@echo 'make bench        measure this package beside its peers'
 	@echo 'make lint         check style, types and the direction of imports'
 	@echo 'make clean        remove all that these commands made, the data of the demo too'
@@ -53,6 +54,9 @@ lint: $(VENV)/.lint
 	$(VENV)/bin/mypy --strict flask_wepay tests/typed/program.py
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(VENV)/bin/pyright --warnings --pythonpath $(VENV)/bin/python tests/typed/program.py
 	$(VENV)/bin/lint-imports
+
+translations: $(VENV)/.test
+	$(VENV)/bin/pybabel compile --directory flask_wepay/translations --domain wepay
 
 docs: $(VENV)/.docs
 	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html

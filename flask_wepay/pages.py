@@ -10,11 +10,20 @@ from flask import render_template, request
 from jinja2 import Environment, FileSystemLoader
 
 from .api.windows import Budget
+from .languages import ENGLISH, Language, chosen_language
 from .links import home, link
 from .state import current_state
 from .texts import Text
 
-__all__ = ["Login", "login_url", "may_log", "note_login", "noted_login", "render"]
+__all__ = [
+    "Login",
+    "language_of_request",
+    "login_url",
+    "may_log",
+    "note_login",
+    "noted_login",
+    "render",
+]
 
 #: Where a request's environ has its login; g may outlive requests.
 _LOGIN = "flask_wepay.login"
@@ -72,6 +81,8 @@ def render(
     Its layout, or a context processor, may ask for what just failed. Our own page needs none of
     that and stands in.
     """
+    language = language_of_request()
+    words = language.text(text, seconds=seconds)
     next_url = next_path or home(current_state())
     ways = {
         "retry": variables.get("retry_url"),
@@ -80,14 +91,14 @@ def render(
         "reload": "",
     }
     variables |= {
-        "heading": text.heading,
-        "text": text.text % {"seconds": seconds},
+        "heading": words.heading,
+        "text": words.text,
         "actions": [
             # What leads on elsewhere closes a pop-up instead.
             {"url": ways[way], "label": label, "closes": bool(popup) and way == "next"}
-            for way, label in text.ways
+            for way, label in words.ways
         ],
-        "lang": "en",
+        "lang": language.code,
         "next_url": next_url,
         "popup": popup,
         "style_url": link("wepay.static", filename="pages.css"),
@@ -99,6 +110,16 @@ def render(
         if may_log():
             _logger.exception("The template %r failed, so a plain page stands in for it.", template)
         return _PLAIN.get_template(template).render(variables)
+
+
+def language_of_request() -> Language:
+    """Return the language to answer in; choosing it may ask for what just failed, too."""
+    try:
+        return chosen_language()
+    except Exception:
+        if may_log():
+            _logger.exception("The user's language can't be told, so it is English.")
+        return ENGLISH
 
 
 def may_log() -> bool:

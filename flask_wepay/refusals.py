@@ -29,7 +29,7 @@ from .errors import (
     WePayError,
 )
 from .front_ends import front_end, here, page_of_request
-from .pages import login_url, may_log, noted_login, render
+from .pages import language_of_request, login_url, may_log, noted_login, render
 from .state import State, browser_may_own, current_owner, current_state
 from .texts import Text, text_of
 
@@ -130,12 +130,12 @@ def _popup() -> str:
 
 def _problem(error: WePayError, status: int) -> Response:
     """Answer a script: https://www.rfc-editor.org/rfc/rfc9457."""
-    text = _text(error)
+    text = language_of_request().text(_text(error), seconds=_seconds(error))
     problem = {
         # Without a "type" the title is the status's own.
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": f"{text.heading}. {text.text}" % {"seconds": _seconds(error)},
+        "detail": f"{text.heading}. {text.text}",
         "error": type(error).__name__,
     }
     if isinstance(error, NotAuthorized) or "retry" in dict(text.ways):

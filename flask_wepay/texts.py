@@ -18,7 +18,17 @@ from .errors import (
     WePayError,
 )
 
-__all__ = ["CONNECTED", "DISCONNECTED", "FINISHING", "UNCONFIRMED", "Text", "text_of"]
+__all__ = [
+    "CONNECT",
+    "CONNECTED",
+    "DISCONNECTED",
+    "FINISHING",
+    "IN_A_WINDOW",
+    "NOT_NOW",
+    "UNCONFIRMED",
+    "Text",
+    "text_of",
+]
 
 
 class Text(NamedTuple):
@@ -37,6 +47,9 @@ BACK = ("next", "Back to the site")
 
 DISCONNECTED = "You were disconnected while WePay was being asked, so nothing was stored."
 UNCONFIRMED = "It may or may not have reached WePay. Connect again to be sure."
+
+NOT_NOW = "WePay is not available just now"
+IN_A_WINDOW = "Opens a window"
 
 CONNECTED = Text(
     "Connected with WePay",
