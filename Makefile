@@ -25,7 +25,7 @@ help:
 	@echo 'make test         run all tests (ARGS="tests/test_denial.py -k state" for some of them)'
 	@echo 'make test-fast    run those that take little time (PYTHON=python3.13 VENV=.venv-3.13 for another Python)'
 	@echo 'make test-lowest  run them with the lowest versions that are supported'
-	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL and on SQLite'
+	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL, MariaDB and SQLite'
 	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
 	@echo 'make translations compile what the pages say in other languages'
 	@echo 'make bench        measure this package beside its peers'

@@ -12,6 +12,13 @@ import sqlalchemy as sa
 #: SQL as the driver takes it, and its parameters.
 Statement = tuple[str, Any]
 
+_EXPLAIN = {
+    "sqlite": "EXPLAIN QUERY PLAN",
+    "mysql": "EXPLAIN FORMAT=TRADITIONAL",
+    "mariadb": "EXPLAIN FORMAT=TRADITIONAL",
+}
+#: What MariaDB calls reading a whole table, or a whole index.
+_HOW = {"ALL": "SCAN", "index": "SCAN"}
 _SCAN = re.compile(r"Seq Scan on wepay_token|SCAN wepay_token")
 
 
@@ -39,8 +46,10 @@ def on_tokens(statements: list[Statement]) -> list[Statement]:
 def plan(connection: sa.Connection, statement: Statement) -> str:
     """Return how the database means to find the rows; the statement is not carried out."""
     sql, parameters = statement
-    explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+    explain = _EXPLAIN.get(connection.dialect.name, "EXPLAIN")
     rows = connection.exec_driver_sql(f"{explain} {sql}", parameters)
+    if connection.dialect.name in ("mysql", "mariadb"):
+        return "\n".join(f"{_HOW.get(row.type, 'SEARCH')} {row.table} {row.key}" for row in rows)
     # SQLite's last column is the text, PostgreSQL's only one too.
     return "\n".join(str(row[-1]) for row in rows)
 

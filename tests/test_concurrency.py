@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from store import mariadb
 from store.owners import BILL, MARY, Platform
 from store.postgresql import database_url
 from werkzeug.test import TestResponse
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.no_cover
 overlapping = pytest.mark.parametrize("number", [2, 3])
 #: What must hold at every isolation level.
 everywhere = pytest.mark.parametrize(
-    "platform", ["sqlite", "postgresql", "serializable"], indirect=True
+    "platform", ["sqlite", "postgresql", "serializable", "mariadb"], indirect=True
 )
 
 
@@ -45,7 +46,7 @@ def orders(number: int) -> Iterator[tuple[Order, Order]]:
     return product(permutations(range(number)), repeat=2)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def platform(
     request: pytest.FixtureRequest, make_app: Any, tmp_path: Path, wepay_sandbox: Sandbox
 ) -> Platform:
@@ -66,6 +67,8 @@ def _app(kind: str, make_app: Any, tmp_path: Path, **config: Any) -> Any:
         uri = f"sqlite:///{tmp_path}/tokens.db"
         # Who waits for SQLite's one write lock is not served in turn.
         options["connect_args"] = {"timeout": 30}
+    elif kind == "mariadb":
+        uri = mariadb.database_url()
     else:
         uri = database_url()
         if kind == "serializable":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["database_findings"]
 
 #: The databases that the package is made for and tested on.
-SUPPORTED = ("postgresql", "sqlite")
+SUPPORTED = ("mariadb", "mysql", "postgresql", "sqlite")
 #: How many tokens are opened, so that a large table does not take long.
 SAMPLE = 100
 

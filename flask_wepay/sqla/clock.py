@@ -22,19 +22,26 @@ class moment(FunctionElement[datetime]):  # noqa: N801
 
     def __init__(self, ago: timedelta = timedelta()) -> None:
         here = sa.bindparam(None, callable_=lambda: datetime.now(UTC) - ago, type_=_MOMENT)
-        super().__init__(here, sa.bindparam(None, ago, sa.Interval))
+        microseconds = sa.bindparam(None, ago // timedelta(microseconds=1), sa.BigInteger)
+        super().__init__(here, sa.bindparam(None, ago, sa.Interval), microseconds)
 
 
 @compiles(moment)
 def _by_this_machine(element: moment, compiler: Any, **kwargs: Any) -> str:
-    here, _ = element.clauses
+    here, *_ = element.clauses
     return str(compiler.process(here, **kwargs))
 
 
 @compiles(moment, "postgresql")
-def _by_the_database(element: moment, compiler: Any, **kwargs: Any) -> str:
-    _, ago = element.clauses
+def _by_postgresql(element: moment, compiler: Any, **kwargs: Any) -> str:
+    _, ago, _ = element.clauses
     return f"clock_timestamp() - {compiler.process(ago, **kwargs)}"
+
+
+@compiles(moment, "mysql", "mariadb")
+def _by_mariadb(element: moment, compiler: Any, **kwargs: Any) -> str:
+    *_, microseconds = element.clauses
+    return f"(UTC_TIMESTAMP(6) - INTERVAL {compiler.process(microseconds, **kwargs)} MICROSECOND)"
 
 
 def later(name: str) -> sa.ColumnElement[datetime]:
@@ -45,9 +52,9 @@ def later(name: str) -> sa.ColumnElement[datetime]:
 
 def after(last: datetime | None) -> datetime | None:
     """Return the earliest moment after another one, for the parameter of :func:`later`."""
-    return None if last is None else utc(last) + timedelta(microseconds=1)
+    return None if last is None else last + timedelta(microseconds=1)
 
 
 def utc(when: datetime) -> datetime:
-    """Return a moment with its time zone, which SQLite does not give back."""
+    """Return a moment with its time zone, which only PostgreSQL gives back."""
     return when if when.tzinfo else when.replace(tzinfo=UTC)

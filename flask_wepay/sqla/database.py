@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from ..errors import StoreUnavailable, TokenUnreadable
 from .failures import is_of_the_row, may_pass, repeated, spoils_connection, translated, was_ended
+from .locks import impatient, refuse_old
 from .place import Place, is_guarded, is_told, move, place_of, refuse_guarded
 from .session import (
     Bind,
@@ -33,9 +34,6 @@ __all__ = ["Database", "Transaction"]
 READ_SECONDS = 1.0
 WRITE_SECONDS = 2.0
 GRANT_SECONDS = 5.0
-#: Milliseconds that a statement which writes waits for somebody else's lock: it may be the
-#: view's own, which would never end.
-LOCK_MILLISECONDS = 1000
 
 _Result = TypeVar("_Result")
 
@@ -121,9 +119,13 @@ class Database:
     def write_first(
         self, work: Callable[[Transaction], _Result], place: Place | None = None
     ) -> _Result:
-        """Write as :meth:`write` does, if it is known whose tenant it is for."""
+        """Write as :meth:`write` does, if all that follows can be written as well.
+
+        :raises ConfigurationError: if the database is too old.
+        """
 
         def known(transaction: Transaction) -> _Result:
+            refuse_old(transaction.connection)
             if self._hides_its_tenant(transaction):
                 refuse_guarded(self.table)
             return work(transaction)
@@ -245,7 +247,6 @@ class Database:
 
 #: For one statement that reads, PostgreSQL needs no transaction, and so two round trips fewer.
 _READ_ALONE = {"isolation_level": "AUTOCOMMIT"}
-_WAIT_FOR_LOCKS = sa.select(sa.func.set_config("lock_timeout", sa.bindparam("wait"), True))
 
 
 def _reads_alone(session: Session, bind: Bind) -> bool:
@@ -258,12 +259,11 @@ def _reads_alone(session: Session, bind: Bind) -> bool:
 def _impatient(work: Callable[[Transaction], _Result]) -> Callable[[Transaction], _Result]:
     """Let some work wait for a lock no longer than is good where others wait for it."""
 
-    def impatient(transaction: Transaction) -> _Result:
-        if transaction.connection.dialect.name == "postgresql":
-            transaction.connection.execute(_WAIT_FOR_LOCKS, {"wait": str(LOCK_MILLISECONDS)})
-        return work(transaction)
+    def waiting_little(transaction: Transaction) -> _Result:
+        with impatient(transaction.connection):
+            return work(transaction)
 
-    return impatient
+    return waiting_little
 
 
 def _rows(result: sa.Result[Any]) -> Sequence[sa.Row[Any]]:

@@ -31,6 +31,10 @@ LONGEST_PAUSE = 0.5
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PREPARED = ("26000", "42P05")
 
+#: What MariaDB and MySQL rolled back in favour of another transaction: a deadlock's victim, and
+#: one that would change a row which has changed since its snapshot.
+_ROLLED_BACK = {1213, 1020}
+
 _Result = TypeVar("_Result")
 
 
@@ -42,8 +46,9 @@ def was_ended(error: BaseException) -> bool:
     """
     if not isinstance(error, DBAPIError):
         return False
-    sqlstate = _sqlstate(error)
-    return error.connection_invalidated or sqlstate in _PREPARED or sqlstate.startswith("40")
+    sqlstate, number = _sqlstate(error), _number(error)
+    rolled_back = sqlstate.startswith("40") or number in _ROLLED_BACK
+    return error.connection_invalidated or rolled_back or sqlstate in _PREPARED
 
 
 def may_pass(error: BaseException) -> bool:
@@ -70,6 +75,12 @@ def spoils_connection(error: BaseException) -> bool:
 def _sqlstate(error: DBAPIError) -> str:
     # psycopg and psycopg2 each name it their own way.
     return str(getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or "")
+
+
+def _number(error: DBAPIError) -> int | None:
+    """Return the number that the drivers of MariaDB and MySQL give to an error."""
+    first = next(iter(getattr(error.orig, "args", ())), None)
+    return first if isinstance(first, int) else None
 
 
 def repeated(

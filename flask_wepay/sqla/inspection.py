@@ -1,4 +1,4 @@
-"""What a database has of the token table, and what SQLite is not set up for."""
+"""What a database has of the token table, and what it is not set up for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import sqlalchemy as sa
 from ..errors import StoreUnavailable
 from .database import Database
 from .failures import spoils_connection, translated
+from .locks import is_too_old
 
 __all__ = ["Inspection", "inspect"]
 
 #: Milliseconds that Python lets SQLite wait for a lock by itself.
 USUAL_WAIT = 5000
+#: Digits of a second's fraction.
+MICROSECONDS = 6
 #: How often psycopg executes a statement before it prepares it.
 UNPREPARED = 5
 
@@ -25,26 +28,31 @@ _TAKES_THE_LOCK = re.compile(r"\bBEGIN\s+(IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE
 class Inspection(NamedTuple):
     """What the database has of the token table."""
 
-    #: The name of SQLAlchemy's dialect.
+    #: Its name, in lower case.
     database: str
     #: What differs from the model, each as a sentence without its full stop.
     problems: list[str]
-    #: What SQLite is not set up for, likewise.
+    #: What the database is not set up for, likewise.
     advice: list[str]
 
 
 def inspect(database: Database) -> Inspection:
-    """Compare what migrations left behind with the model, and SQLite with what it takes.
+    """Compare what migrations left behind with the model, and the database with what it takes.
 
     :raises StoreUnavailable: if the database does not answer.
     """
-    dialect = database.engine().dialect.name
-    advice = {"sqlite": _sqlite_advice, "postgresql": _postgresql_advice}.get(dialect)
     problems = database.look(lambda connection: _problems(database.table, connection))
+    name = _name_of(database.engine().dialect)
     if problems:
-        return Inspection(dialect, problems, [])
+        return Inspection(name, problems, [])
     missing = database.look(lambda connection: _missing_indexes(database.table, connection))
-    return Inspection(dialect, [], [*missing, *(advice(database) if advice else ())])
+    advice = _ADVICE.get(name)
+    return Inspection(name, [], [*missing, *(advice(database) if advice else ())])
+
+
+def _name_of(dialect: Any) -> str:
+    # Many an address of a MariaDB begins with "mysql".
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else str(dialect.name)
 
 
 def _problems(table: sa.Table, connection: sa.Connection) -> list[str]:
@@ -52,17 +60,40 @@ def _problems(table: sa.Table, connection: sa.Connection) -> list[str]:
     name, schema = table.name, table.schema
     if not inspector.has_table(name, schema):
         return [f"there is no table {name!r}"]
-    present = {column["name"] for column in inspector.get_columns(name, schema)}
+    present = {column["name"]: column["type"] for column in inspector.get_columns(name, schema)}
     problems = [
         f"column {column.name!r} is missing"
         for column in table.columns
         if column.name not in present
     ]
+    if connection.dialect.name in ("mysql", "mariadb"):
+        options = inspector.get_table_options(name, schema)
+        problems += _mariadb_problems(connection.dialect, present, options)
     unique = [i for i in inspector.get_indexes(name, schema) if i["unique"]]
     constraints = [*unique, *inspector.get_unique_constraints(name, schema)]
     if ["state_hash"] not in [constraint["column_names"] for constraint in constraints]:
         problems.append("column 'state_hash' is not unique")
     return problems
+
+
+def _mariadb_problems(
+    dialect: Any, types: dict[str, Any], options: dict[str, Any]
+) -> Iterator[str]:
+    """Look for what the rules of the table can't hold with."""
+    if is_too_old(dialect):
+        yield "the server is older than MariaDB 10.6, or MySQL 8.0"
+    engine = options.get(f"{dialect.name}_engine")
+    if engine != "InnoDB":
+        yield f"its engine is {engine}, which has no transactions: it must be InnoDB"
+    for name in ("created_at", "granted_at", "revoked_at"):
+        if name in types and getattr(types[name], "fsp", None) != MICROSECONDS:
+            yield f"column {name!r} drops fractions of a second: it must be DATETIME(6)"
+
+
+def _mariadb_advice(database: Database) -> Iterator[str]:
+    modes = database.look(lambda connection: connection.scalar(sa.text("SELECT @@sql_mode")))
+    if "STRICT_" not in str(modes):
+        yield "values that do not fit are cut short: add STRICT_TRANS_TABLES to its 'sql_mode'"
 
 
 def _missing_indexes(table: sa.Table, connection: sa.Connection) -> list[str]:
@@ -154,3 +185,11 @@ def _advice_on_begin(database: Database) -> Iterator[str]:
         yield "SQLite's BEGIN is deferred: use BEGIN IMMEDIATE with more than one process"
     elif not in_transaction and isolation_level is None:
         yield "SQLite commits each statement by itself: begin transactions with BEGIN IMMEDIATE"
+
+
+_ADVICE = {
+    "sqlite": _sqlite_advice,
+    "postgresql": _postgresql_advice,
+    "mariadb": _mariadb_advice,
+    "mysql": _mariadb_advice,
+}

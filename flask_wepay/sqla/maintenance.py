@@ -14,6 +14,7 @@ from ..tokens.encryption import Keyring, Unreadable
 from ..tokens.store import LOGIN_LIFETIME, Authorization
 from .clock import moment
 from .database import Database
+from .equality import same
 from .inspection import Inspection, inspect
 from .model import authorization_of, columns_of, newest_first
 
@@ -128,12 +129,10 @@ class Maintenance:
     def _prunable(self, days: int) -> sa.ColumnElement[bool]:
         table, newer = self._table.c, self._table.alias("newer").c
         old = moment(max(timedelta(days=days), LOGIN_LIFETIME))
-        later = sa.or_(
-            newer.granted_at > table.granted_at,
-            sa.and_(newer.granted_at == table.granted_at, newer.id > table.id),
-        )
         followed = sa.exists().where(
-            newer.client_id == table.client_id, newer.owner == table.owner, later
+            newer.client_id == table.client_id,
+            same(newer.owner, table.owner),
+            _follows(newer, table),
         )
         return sa.or_(
             sa.and_(table.granted_at.is_(None), table.created_at < old),
@@ -179,8 +178,10 @@ class Maintenance:
             sa.select(newest.user_id)
             .where(
                 newest.client_id == table.client_id,
-                newest.owner == table.owner,
-                newest.granted_at.is_not(None),
+                same(newest.owner, table.owner),
+                # True of the newest, and different for each row: MariaDB caches what it found
+                # for an owner that looks like this one.
+                sa.or_(newest.id == table.id, _follows(newest, table)),
             )
             .order_by(*newest_first(newest))
             .limit(1)
@@ -190,3 +191,11 @@ class Maintenance:
         # An owner may have thousands of dead rows, which need not be compared with one another.
         living = sa.and_(table.granted_at.is_not(None), table.revoked_at.is_(None))
         return sa.case((living, user_id)).label("current_user_id")
+
+
+def _follows(newer: Any, older: Any) -> sa.ColumnElement[bool]:
+    """Tell whether one row was granted after another, given the columns of both."""
+    return sa.or_(
+        newer.granted_at > older.granted_at,
+        sa.and_(newer.granted_at == older.granted_at, newer.id > older.id),
+    )

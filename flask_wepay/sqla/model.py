@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import Mapper, mapped_column
 
 from ..errors import TokenUnreadable
@@ -15,6 +16,11 @@ from ..tokens.encryption import Keyring, Unreadable
 from ..tokens.store import Authorization
 
 __all__ = ["WePayTokenMixin", "authorization_of", "columns_of", "newest_first"]
+
+
+#: MariaDB and MySQL keep whole seconds, and take "ann" for "Ann", unless told otherwise.
+_MOMENT = sa.DateTime(timezone=True).with_variant(DATETIME(fsp=6), "mysql", "mariadb")
+_OWNER = sa.String(255).with_variant(sa.String(255, "utf8mb4_bin"), "mysql", "mariadb")
 
 
 class WePayTokenMixin:
@@ -34,7 +40,7 @@ class WePayTokenMixin:
     #: The application at WePay, which also tells stage from production.
     client_id = mapped_column(sa.BigInteger, nullable=False)
     #: Whoever owns the authorization, as the owner loader names it.
-    owner = mapped_column(sa.String(255), nullable=False)
+    owner = mapped_column(_OWNER, nullable=False)
     #: SHA-256 of the login's state, in hexadecimal.
     state_hash = mapped_column(sa.String(64), nullable=False, unique=True)
     #: WePay's id of the user, once granted.
@@ -46,11 +52,11 @@ class WePayTokenMixin:
     #: In seconds since 1970; none: until the user revokes it.
     expires_at = mapped_column(sa.BigInteger, nullable=True)
     #: When the exchange began.
-    created_at = mapped_column(sa.DateTime(timezone=True), nullable=False)
+    created_at = mapped_column(_MOMENT, nullable=False)
     #: When WePay's token was stored.
-    granted_at = mapped_column(sa.DateTime(timezone=True), nullable=True)
+    granted_at = mapped_column(_MOMENT, nullable=True)
     #: When it ended.
-    revoked_at = mapped_column(sa.DateTime(timezone=True), nullable=True)
+    revoked_at = mapped_column(_MOMENT, nullable=True)
     #: Why: "revoked", "deleted", "replaced", "disconnected" or "failed".
     reason = mapped_column(sa.String(32), nullable=True)
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ..tokens.store import A_MINUTE, MOST_CANDIDATES
 from .clock import later, moment
+from .equality import same
 from .model import columns_of, newest_first
 
 __all__ = ["Statements"]
@@ -26,7 +27,7 @@ class Statements:
     def __init__(self, table: sa.Table, client_id: int) -> None:
         self._table, row = table, table.c
         self._of_client = row.client_id == client_id
-        mine = (self._of_client, row.owner == sa.bindparam("owner"))
+        mine = (self._of_client, same(row.owner, sa.bindparam("owner", type_=row.owner.type)))
         its_hash = row.state_hash == sa.bindparam("its_state_hash")
         undecided = (row.granted_at.is_(None), row.revoked_at.is_(None))
         # Whoever began an exchange has a minute to grant the row.
@@ -74,7 +75,8 @@ class Statements:
         self.abandon = self._end(its_hash, row.granted_at.is_(None))
         # Named by its id as well: SQLite gives an id out again.
         self.end = self._end(row.id == sa.bindparam("its_id"), its_hash)
-        self.disconnect = self._end(self._of_client, row.owner == sa.bindparam("its_owner"))
+        its_owner = sa.bindparam("its_owner", type_=row.owner.type)
+        self.disconnect = self._end(self._of_client, same(row.owner, its_owner))
 
     def row_of_ipn(self, id_: int, state_hash: str) -> sa.Select[Any]:
         """Select a row by its id and the start of its state hash."""

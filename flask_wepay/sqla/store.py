@@ -254,7 +254,7 @@ class SQLAlchemyStore:
             table = self._database.table.name
             raise ConfigurationError(
                 f"The column 'owner' of '{table}' takes different owners for the same:"
-                " give it a collation that tells them apart, such as utf8mb4_bin on MySQL."
+                " give it a collation that tells them apart."
             )
 
     def recover(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from store import mariadb
 from store.owners import Platform
 from store.postgresql import PostgreSQL, database_url, own_server
 
@@ -25,7 +26,7 @@ def postgresql_server() -> PostgreSQL:
     return own_server()
 
 
-@pytest.fixture(params=["sqlite", "read committed", "serializable"])
+@pytest.fixture(params=["sqlite", "read committed", "serializable", "mariadb"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """The settings of each kind of database that is supported."""
     if request.param == "sqlite":
@@ -34,6 +35,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
             # Who waits for SQLite's one write lock is not served in turn.
             "SQLALCHEMY_ENGINE_OPTIONS": {"connect_args": {"timeout": 30}},
         }
+    if request.param == "mariadb":
+        return {"SQLALCHEMY_DATABASE_URI": mariadb.database_url()}
     return {
         "SQLALCHEMY_DATABASE_URI": database_url(),
         "SQLALCHEMY_ENGINE_OPTIONS": {"isolation_level": request.param.upper()},

@@ -103,11 +103,11 @@ def as_user(directory: Path) -> dict[str, object]:
     return here | {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def end_with_parent() -> None:
+def end_with_parent(number: int = signal.SIGINT) -> None:
     # A test run that is killed leaves no server behind, where the kernel knows how.
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, number)
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:

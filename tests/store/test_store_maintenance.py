@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from store.owners import BILL, MARY, Platform
+from store.owners import BILL, MARY, Platform, analyze
+
+from benchmarks.statements import plan
 
 #: Rows of other owners, so that reading all of them would not be the cheapest.
 OTHERS = 3000
@@ -104,7 +106,7 @@ def large(platform: Platform) -> Platform:
         engine = platform.app.extensions["test"]["db"].engine
     with engine.begin() as connection:
         connection.execute(platform.table.insert(), rows)
-        connection.execute(sa.text("ANALYZE"))
+        analyze(connection)
     return platform
 
 
@@ -131,10 +133,8 @@ def test_reading_all_rows(large: Platform) -> None:
     statement, parameters = statements[1]
     with large.app.app_context():
         engine = large.app.extensions["test"]["db"].engine
-    explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
-    plan = "\n".join(str(row[-1]) for row in rows)
-    assert "ix_wepay_token_owner_newest" in plan
-    assert "SCAN newest" not in plan
-    assert "Seq Scan on wepay_token newest" not in plan
+        how = plan(connection, (statement, parameters))
+    assert "ix_wepay_token_owner_newest" in how
+    assert "SCAN newest" not in how
+    assert "Seq Scan on wepay_token newest" not in how

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
-from store.owners import BILL, MARY, Platform
+from store.owners import BILL, MARY, Platform, analyze
 
+from benchmarks.statements import plan, scans
 from flask_wepay import signals
 from flask_wepay.errors import (
     NotAuthorized,
@@ -469,16 +470,12 @@ def test_look_up_uses_the_index(platform: Platform) -> None:
         sa.event.remove(engine, "before_cursor_execute", note)
         ((statement, parameters),) = statements
         with engine.connect() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql("ANALYZE wepay_token")
-            explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
-            plan = connection.exec_driver_sql(explain + statement, parameters).all()
+            analyze(connection)
+            how = plan(connection, (statement, parameters))
 
-    text = "\n".join(str(part) for line in plan for part in line)
-    assert "ix_wepay_token_owner_newest" in text
-    assert "ix_wepay_token_owner_living" in text
-    assert "Seq Scan" not in text
-    assert "SCAN wepay_token" not in text
+    assert "ix_wepay_token_owner_newest" in how
+    assert "ix_wepay_token_owner_living" in how
+    assert not scans(how)
 
 
 def test_indexes_of_a_model_that_inherits() -> None:
@@ -573,7 +570,7 @@ def test_inspection_of_a_good_table(platform: Platform) -> None:
         inspection = platform.store.maintenance.inspect()
 
     assert inspection.problems == []
-    assert inspection.database in ("sqlite", "postgresql")
+    assert inspection.database in ("sqlite", "postgresql", "mariadb", "mysql")
     assert bool(inspection.advice) == (inspection.database == "sqlite")
 
 

@@ -15,6 +15,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from store import mariadb
 from store.pgbouncer import pgbouncer
 from store.postgresql import database_url
 from storm.kill_storm import Verdict, storm
@@ -25,12 +26,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--callbacks", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--only", choices=["PostgreSQL", "PgBouncer", "SQLite"])
+    parser.add_argument("--only", choices=["PostgreSQL", "PgBouncer", "MariaDB", "SQLite"])
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         databases = {
             "PostgreSQL": database_url,
             "PgBouncer": lambda: database_url() and stack.enter_context(pgbouncer()),
+            "MariaDB": mariadb.database_url,
             "SQLite": lambda: f"sqlite:///{Path(directory)}/storm.db",
         }
         verdicts = [

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store import mariadb
 from store.postgresql import database_url
 from storm.__main__ import main
 from storm.kill_storm import storm
@@ -17,18 +18,19 @@ from flask_wepay.sqla import SQLAlchemyStore
 pytestmark = pytest.mark.no_cover
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
-def test_storm(kind: str, tmp_path: Path, capfd: Any) -> None:
+@pytest.mark.parametrize(("kind", "kills"), [("postgresql", 100), ("mariadb", 40), ("sqlite", 100)])
+def test_storm(kind: str, kills: int, tmp_path: Path, capfd: Any) -> None:
     """Workers killed at any instant leave nothing that one use does not put right."""
-    url = database_url() if kind == "postgresql" else f"sqlite:///{tmp_path}/storm.db"
+    servers = {"postgresql": database_url, "mariadb": mariadb.database_url}
+    url = servers[kind]() if kind in servers else f"sqlite:///{tmp_path}/storm.db"
 
-    verdict = storm(url, callbacks=1000, kills=100, seed=3)
+    verdict = storm(url, callbacks=10 * kills, kills=kills, seed=3)
 
     assert str(verdict) == "avoidably stale, lost, wrong after one use: 0 / 0 / 0", (
         capfd.readouterr()
     )
-    assert verdict.callbacks >= 1000
-    assert verdict.kills == 100
+    assert verdict.callbacks >= 10 * kills
+    assert verdict.kills == kills
     # 409: the owner disconnected meanwhile.
     assert set(verdict.answers) <= {"302", "409"}
 
