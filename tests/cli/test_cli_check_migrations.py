@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from click.testing import Result
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from store import mariadb
 from store.postgresql import database_url
 
 from flask_wepay import WePay
@@ -27,17 +28,18 @@ Make = Callable[..., Flask]
 pytestmark = pytest.mark.filterwarnings("ignore:'get_engine' is deprecated:DeprecationWarning")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database that no migration has seen."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/shop.sqlite"
         return
-    url = database_url()
+    url = {"postgresql": database_url, "mariadb": mariadb.database_url}[request.param]()
     yield url
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
-        connection.execute(sa.text("DROP SCHEMA IF EXISTS history CASCADE"))
+        cascade = " CASCADE" * (engine.name == "postgresql")
+        connection.execute(sa.text(f"DROP SCHEMA IF EXISTS history{cascade}"))
         connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
 
 
@@ -209,7 +211,7 @@ def test_options_of_flask_migrate(make_migrated: Make, look: Any, database: str)
     assert "no revision in 'history.shop_version'" in before[0]
     assert "run 'flask schema upgrade'" in before[0]
     # SQLite knows schemas only where another database is attached.
-    if database.startswith("postgresql"):
+    if not database.startswith("sqlite"):
         with app.app_context(), app.extensions["test"]["db"].engine.begin() as connection:
             connection.execute(sa.text("CREATE SCHEMA history"))
         upgrade(app)
