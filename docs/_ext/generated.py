@@ -6,6 +6,7 @@
 ``.. sandbox-answers::`` lists every error that the sandbox gives.
 ``.. sandbox-actions::`` lists what the sandbox's control API does, with all arguments.
 ``.. sandbox-views::`` lists what that API shows.
+``.. sandbox-calls::`` lists the calls that the sandbox has, with ``:others:`` those it has not.
 ``.. repeated-calls::`` lists the calls that are made again where an answer was lost.
 """
 
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 
 import click
 from docutils import nodes
+from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -30,6 +32,7 @@ from flask_wepay import extension
 from flask_wepay.api.calls import LOOKUPS_REPEATED
 from flask_wepay.cli import wepay
 from flask_wepay.sandbox.answers import ANSWERS, OTHER_ENVIRONMENT, Answer
+from flask_wepay.sandbox.calls import CALLS, OTHER_CALLS, Call
 from flask_wepay.sandbox.command import sandbox_command
 from flask_wepay.sandbox.control import ACTIONS, VIEWS, Action
 from flask_wepay.settings import DEFAULTS
@@ -148,6 +151,39 @@ class SandboxViews(_Generated):
         return self.parse([", ".join(f"``{name}``" for name in VIEWS) + ".", ""])
 
 
+class SandboxCalls(_Generated):
+    """List the calls of the sandbox as they are declared, or those that it has not."""
+
+    option_spec = {"others": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        """Write it."""
+        if "others" in self.options:
+            calls = [f"``/{name}``" for name in sorted(OTHER_CALLS)]
+            return self.parse([", ".join(calls) + ".", ""])
+        rows = [call_row(called) for _, called in sorted(CALLS.items())]
+        head = ("Call", "What it does", "Arguments", "Sent with", "Answer", "Its own errors")
+        return self.parse(_table(head, rows))
+
+
+def call_row(called: Call) -> tuple[str, ...]:
+    """Return the cells about a call; the arguments that are required are bold."""
+    arguments = [
+        f"**{argument.name}**" if argument.required else argument.name
+        for argument in called.arguments
+    ]
+    credentials = ", ".join(argument.name for argument in called.credentials)
+    sent_with = " or ".join(filter(None, [called.permission, credentials]))
+    return (
+        f"``/{called.name}``",
+        called.summary,
+        ", ".join(arguments) or "none",
+        sent_with,
+        f"an array, each {called.answer.name}" if called.many else called.answer.name,
+        ", ".join(map(str, called.errors)) or "none",
+    )
+
+
 class RepeatedCalls(_Generated):
     """List the look-ups that are repeated."""
 
@@ -210,6 +246,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("repeated-calls", RepeatedCalls)
     app.add_directive("commands", Commands)
     app.add_directive("sandbox-answers", SandboxAnswers)
+    app.add_directive("sandbox-calls", SandboxCalls)
     app.add_directive("sandbox-actions", SandboxActions)
     app.add_directive("sandbox-views", SandboxViews)
     app.connect("autodoc-process-docstring", draw_errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -162,7 +163,19 @@ def _text(value: Any, limit: int) -> str:
     return text
 
 
+def _read_moment(value: Any, strictness: Strictness) -> int:
+    if not isinstance(value, str) or value.isdecimal():
+        return _read_integer(value, strictness)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a Unix timestamp or a date") from None
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+
+
 integer = Kind("integer", _read_integer)
+#: A Unix timestamp, or a date such as "2026-12-25".
+moment = Kind("timestamp or date", _read_moment)
 #: An amount of at most two decimal places, which may be nothing.
 decimal = Kind("decimal", _read_decimal)
 #: An amount that is more than nothing.

@@ -162,6 +162,13 @@ ACTIONS: dict[str, Action] = {
     "change_card": Action(Levers.change_card, _same, "the card"),
     "pay": Action(Levers.pay, _same, "the checkout"),
     "pay_at": Action(Levers.pay_at, _under("redirect_uri"), '``{"redirect_uri": "..."}``'),
+    "approve_at": Action(Levers.approve_at, _under("redirect_uri"), '``{"redirect_uri": "..."}``'),
+    "update_at": Action(Levers.update_at, _under("redirect_uri"), '``{"redirect_uri": "..."}``'),
+    "withdraw_at": Action(
+        Levers.withdraw_at, _under("redirect_uri"), '``{"redirect_uri": "..."}``'
+    ),
+    "change_preapproval": Action(Levers.change_preapproval, _same, "the preapproval"),
+    "change_withdrawal": Action(Levers.change_withdrawal, _same, "the withdrawal"),
     "answer_next": Action(Levers.answer_next),
     "delay_next": Action(Levers.delay_next),
     "drop_next": Action(Levers.drop_next),
@@ -189,6 +196,8 @@ VIEWS: dict[str, Callable[[Levers], Any]] = {
     "accounts": lambda sandbox: list(sandbox.world.ledger.accounts.values()),
     "cards": lambda sandbox: list(sandbox.world.wallet.cards.values()),
     "checkouts": lambda sandbox: list(sandbox.world.ledger.checkouts.values()),
+    "preapprovals": lambda sandbox: list(sandbox.world.wallet.preapprovals.values()),
+    "withdrawals": lambda sandbox: list(sandbox.world.ledger.withdrawals.values()),
     "ipns": lambda sandbox: _ipns(sandbox.ipns),
     "log": lambda sandbox: _exchanges(list(sandbox.log)),
     "clock": lambda sandbox: {"now": sandbox.clock(), "frozen": sandbox.clock.frozen},

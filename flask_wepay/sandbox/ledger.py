@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import RLock
@@ -13,11 +13,14 @@ from .objects import (
     CAPTURE_LIFETIME,
     CHECKOUT_LIFETIME,
     RELEASE_LIFETIME,
+    WITHDRAWAL_LIFETIME,
     Account,
     AccountState,
     Checkout,
     CheckoutState,
     Token,
+    Withdrawal,
+    WithdrawalState,
 )
 
 
@@ -28,6 +31,8 @@ class Balance:
     available: Decimal
     #: Of payments that are not released yet.
     incoming: Decimal
+    #: On its way to the bank.
+    outgoing: Decimal
     disputed: Decimal
 
 
@@ -43,6 +48,7 @@ class Ledger:
         self._ids = ids
         self.accounts: dict[int, Account] = {}
         self.checkouts: dict[int, Checkout] = {}
+        self.withdrawals: dict[int, Withdrawal] = {}
 
     def add_account(self, token: Token, **details: Any) -> Account:
         """Open a payment account for the token's user."""
@@ -79,15 +85,58 @@ class Ledger:
                 self._ipns.add(account.callback_uri, account_id=account.account_id)
 
     def balance_of(self, account: Account) -> Balance:
-        """Add up what was paid, released, given back and charged back."""
+        """Add up what was paid, released, given back, charged back and withdrawn."""
         with self._lock:
             checkouts = self.checkouts_of(account)
-            released = [checkout.net for checkout in checkouts if checkout.state == "released"]
+            withdrawals = self.withdrawals_of(account)
+            total = _sum(checkout.net for checkout in checkouts)
+            released = _sum(c.net for c in checkouts if c.state == "released")
+            outgoing = _sum(w.amount for w in withdrawals if w.state == "started")
+            withdrawn = _sum(w.amount for w in withdrawals if w.state == "captured")
             return Balance(
-                sum(released, Decimal(0)),
-                sum((checkout.net for checkout in checkouts), Decimal(0)) - sum(released),
-                sum((c.amount for c in checkouts if c.state == "charged back"), Decimal(0)),
+                available=released - outgoing - withdrawn,
+                incoming=total - released,
+                outgoing=outgoing,
+                disputed=_sum(c.amount for c in checkouts if c.state == "charged back"),
             )
+
+    def add_withdrawal(self, account: Account, **details: Any) -> Withdrawal:
+        """Ask an account's owner where the money is to go."""
+        with self._lock:
+            withdrawal = Withdrawal(
+                next(self._ids), account.account_id, int(self._clock()), **details
+            )
+            self.withdrawals[withdrawal.withdrawal_id] = withdrawal
+            return withdrawal
+
+    def withdrawal(self, withdrawal_id: int) -> Withdrawal:
+        """Find a withdrawal, expired by now if abandoned, or raise :exc:`LookupError`."""
+        with self._lock:
+            withdrawal = self.withdrawals[withdrawal_id]
+            abandoned = withdrawal.create_time + WITHDRAWAL_LIFETIME <= self._clock()
+            if withdrawal.state == "new" and abandoned:
+                self.change_withdrawal(withdrawal, "expired")
+            return withdrawal
+
+    def withdrawals_of(self, account: Account) -> list[Withdrawal]:
+        """List the withdrawals of an account, oldest first."""
+        with self._lock:
+            return [
+                self.withdrawal(withdrawal.withdrawal_id)
+                for withdrawal in list(self.withdrawals.values())
+                if withdrawal.account_id == account.account_id
+            ]
+
+    def change_withdrawal(self, withdrawal: Withdrawal, state: WithdrawalState) -> None:
+        """Move a withdrawal on: it starts with all the money that the account has."""
+        with self._lock:
+            if withdrawal.state == "new" and state in {"started", "captured"}:
+                account = self.accounts[withdrawal.account_id]
+                withdrawal.amount = self.balance_of(account).available
+            withdrawal.state = state
+            withdrawal.capture_time = int(self._clock()) if state == "captured" else 0
+            if withdrawal.callback_uri:
+                self._ipns.add(withdrawal.callback_uri, withdrawal_id=withdrawal.withdrawal_id)
 
     def add_checkout(self, token: Token, **details: Any) -> Checkout:
         """Begin a payment."""
@@ -156,3 +205,7 @@ def _overdue(checkout: Checkout) -> tuple[float, CheckoutState | None]:
     if checkout.state == "captured" and not checkout.auto_release:
         return RELEASE_LIFETIME, "refunded"
     return 0.0, None
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, Decimal(0))

@@ -25,8 +25,12 @@ from .objects import (
     CardState,
     Checkout,
     CheckoutState,
+    Preapproval,
+    PreapprovalState,
     Token,
     User,
+    Withdrawal,
+    WithdrawalState,
 )
 from .world import CLIENT_ID, CLIENT_SECRET, Clock, World
 
@@ -279,12 +283,51 @@ class Levers:
         :param decline: let the card be declined instead.
         :raises LookupError: if there is no such checkout, or its page leads nowhere.
         """
-        path = checkout_uri.removeprefix(self.url)
-        form = {"decision": "decline" if decline else "pay"}
-        answer = self.app.test_client().post(path, base_url=self.url, data=form)
+        return self._decide("pay", checkout_uri, "decline" if decline else "pay")
+
+    def approve_at(self, preapproval_uri: str) -> str:
+        """Consent to later payments as a payer, and give the address to go back to.
+
+        :raises LookupError: if there is no such preapproval, or its page leads nowhere.
+        """
+        return self._decide("approve", preapproval_uri, "approve")
+
+    def update_at(self, uri: str) -> str:
+        """Give WePay what it wants to know as a merchant, and give the address to go back to.
+
+        :param uri: what ``/account/get_update_uri`` answered.
+        :raises LookupError: if there is no such account, or its page leads nowhere.
+        """
+        return self._decide("update", uri, "update")
+
+    def withdraw_at(self, withdrawal_uri: str) -> str:
+        """Send the money to the bank as a merchant, and give the address to go back to.
+
+        :raises LookupError: if there is no such withdrawal, or its page leads nowhere.
+        """
+        return self._decide("withdraw", withdrawal_uri, "withdraw")
+
+    def change_preapproval(self, preapproval_id: int, state: PreapprovalState) -> Preapproval:
+        """Move a preapproval to another state, such as "stopped", and queue the IPN."""
+        check_choice("state", state, get_args(PreapprovalState))
+        preapproval = self.world.wallet.preapproval(preapproval_id)
+        self.world.wallet.change_preapproval(preapproval, state)
+        return preapproval
+
+    def change_withdrawal(self, withdrawal_id: int, state: WithdrawalState) -> Withdrawal:
+        """Move a withdrawal to another state, such as "captured", and queue the IPN."""
+        check_choice("state", state, get_args(WithdrawalState))
+        withdrawal = self.world.ledger.withdrawal(withdrawal_id)
+        self.world.ledger.change_withdrawal(withdrawal, state)
+        return withdrawal
+
+    def _decide(self, what: str, address: str, decision: str) -> str:
+        path = address.removeprefix(self.url)
+        client = self.app.test_client()
+        answer = client.post(path, base_url=self.url, data={"decision": decision})
         back = answer.headers.get("Location", path)
         if back == path:
-            raise LookupError(f"Nothing to pay that leads back to an application: {checkout_uri}")
+            raise LookupError(f"Nothing to {what} that leads back to an application: {address}")
         return back
 
     # Faults

@@ -21,6 +21,25 @@ REGISTRATION_LIFETIME = 90 * 24 * 3600
 #: Seconds that a card waits to be charged or authorized.
 CARD_LIFETIME = 1800
 
+#: Seconds that a preapproval waits for its payer.
+PREAPPROVAL_LIFETIME = 1800
+
+#: Seconds of a preapproval's period, None for all of its time.
+PERIODS: dict[str, int | None] = {
+    "hourly": 3600,
+    "daily": 24 * 3600,
+    "weekly": 7 * 24 * 3600,
+    "biweekly": 14 * 24 * 3600,
+    "monthly": 30 * 24 * 3600,
+    "bimonthly": 61 * 24 * 3600,
+    "quarterly": 91 * 24 * 3600,
+    "yearly": 365 * 24 * 3600,
+    "once": None,
+}
+
+#: Seconds that a withdrawal waits for the account's owner.
+WITHDRAWAL_LIFETIME = 3600
+
 #: Seconds that a payment waits for its capture or release before WePay gives it up.
 CAPTURE_LIFETIME, RELEASE_LIFETIME = 7 * 24 * 3600, 14 * 24 * 3600
 
@@ -29,6 +48,19 @@ Environment = Literal["stage", "production"]
 AccountState = Literal["action_required", "pending", "active", "disabled", "deleted"]
 
 CardState = Literal["new", "authorized", "expired", "deleted", "invalid"]
+
+PreapprovalState = Literal[
+    "new",
+    "approved",
+    "expired",
+    "revoked",
+    "cancelled",
+    "stopped",
+    "completed",
+    "retrying",
+]
+
+WithdrawalState = Literal["new", "started", "captured", "failed", "expired"]
 
 CheckoutState = Literal[
     "new",
@@ -143,6 +175,29 @@ class Account:
     image_uri: str | None = None
     gaq_domains: list[str] = field(default_factory=list)
     callback_uri: str | None = None
+    #: Where its owner goes after the page that verifies it.
+    update_redirect_uri: str | None = None
+
+
+@dataclass
+class Withdrawal:
+    """Money of an account on its way to a bank.
+
+    .. versionadded:: 1.0
+    """
+
+    withdrawal_id: int
+    account_id: int
+    create_time: int
+    currency: str = "USD"
+    #: How much is withdrawn, all that there is once the owner has said so.
+    amount: Decimal = Decimal(0)
+    state: WithdrawalState = "new"
+    note: str | None = None
+    redirect_uri: str | None = None
+    callback_uri: str | None = None
+    #: When the bank had it, in seconds since 1970, 0 before.
+    capture_time: int = 0
 
 
 @dataclass
@@ -242,3 +297,47 @@ class Card:
     def credit_card_name(self) -> str:
         """Name it as WePay does: "MasterCard xxxxxx4769"."""
         return f"{self.brand} xxxxxx{self.last_four}"
+
+
+@dataclass
+class Preapproval:
+    """A payer's consent to payments that an application makes later.
+
+    .. versionadded:: 1.0
+    """
+
+    preapproval_id: int
+    client_id: int
+    #: The account that is paid; None where any account of the application's is.
+    account_id: int | None
+    short_description: str
+    period: str
+    create_time: int
+    amount: Decimal | None = None
+    currency: str = "USD"
+    state: PreapprovalState = "new"
+    frequency: int = 1
+    start_time: int = 0
+    end_time: int | None = None
+    auto_recur: bool = False
+    long_description: str | None = None
+    reference_id: str | None = None
+    redirect_uri: str | None = None
+    callback_uri: str | None = None
+    app_fee: Decimal = Decimal(0)
+    fee_payer: str = "payer"
+    require_shipping: bool = False
+    shipping_fee: Decimal | None = None
+    payer_name: str | None = None
+    payer_email: str | None = None
+    prefill_info: dict[str, Any] = field(default_factory=dict)
+    #: When it was charged, in seconds since 1970, how much, and by which checkout.
+    charges: list[tuple[float, Decimal, int]] = field(default_factory=list)
+
+    def charges_of_period(self, now: float) -> list[Decimal]:
+        """List what was charged in the period that it is now."""
+        length = PERIODS[self.period]
+        if length is None:
+            return [amount for _, amount, _ in self.charges]
+        began = now - (now - self.start_time) % length
+        return [amount for at, amount, _ in self.charges if at >= began]

@@ -1,4 +1,4 @@
-"""What payers left with WePay to be charged: their cards."""
+"""What payers left with WePay to be charged by: cards, and consent in advance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from threading import RLock
 from typing import Any
 
 from .ipns import IPNQueue
-from .objects import CARD_LIFETIME, Card, CardState
+from .objects import (
+    CARD_LIFETIME,
+    PREAPPROVAL_LIFETIME,
+    Card,
+    CardState,
+    Preapproval,
+    PreapprovalState,
+)
 
 
 class Wallet:
@@ -21,6 +28,7 @@ class Wallet:
         self._ipns = ipns
         self._ids = ids
         self.cards: dict[int, Card] = {}
+        self.preapprovals: dict[int, Preapproval] = {}
 
     def add_card(self, client_id: int, **details: Any) -> Card:
         """Keep a card for an application."""
@@ -49,3 +57,37 @@ class Wallet:
             card.state = state
             if card.callback_uri:
                 self._ipns.add(card.callback_uri, credit_card_id=card.credit_card_id)
+
+    def add_preapproval(self, client_id: int, **details: Any) -> Preapproval:
+        """Ask a payer for consent."""
+        with self._lock:
+            now = int(self._clock())
+            details = {"start_time": now, **details}
+            preapproval = Preapproval(next(self._ids), client_id, create_time=now, **details)
+            self.preapprovals[preapproval.preapproval_id] = preapproval
+            return preapproval
+
+    def preapproval(self, preapproval_id: int) -> Preapproval:
+        """Find a preapproval, ended by now if its time is over, or raise :exc:`LookupError`."""
+        with self._lock:
+            preapproval = self.preapprovals[preapproval_id]
+            now = self._clock()
+            abandoned = preapproval.create_time + PREAPPROVAL_LIFETIME <= now
+            over = preapproval.end_time is not None and preapproval.end_time <= now
+            if preapproval.state == "new" and abandoned:
+                self.change_preapproval(preapproval, "expired")
+            elif preapproval.state == "approved" and over:
+                self.change_preapproval(preapproval, "completed")
+            return preapproval
+
+    def all_preapprovals(self) -> list[Preapproval]:
+        """List every preapproval, oldest first."""
+        with self._lock:
+            return [self.preapproval(preapproval_id) for preapproval_id in self.preapprovals]
+
+    def change_preapproval(self, preapproval: Preapproval, state: PreapprovalState) -> None:
+        """Move a preapproval to another state and tell its callback_uri."""
+        with self._lock:
+            preapproval.state = state
+            if preapproval.callback_uri:
+                self._ipns.add(preapproval.callback_uri, preapproval_id=preapproval.preapproval_id)

@@ -9,7 +9,15 @@ from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from . import api, authorize_page, control, panel, user_pages
+from . import (
+    api,
+    authorize_page,
+    control,
+    merchant_pages,
+    panel,
+    payer_pages,
+    user_pages,
+)
 from .levers import Levers
 from .running import current_sandbox, note_problems
 
@@ -28,8 +36,8 @@ def make_app(sandbox: Levers) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["any_path"] = _Any
     app.template_filter("money")(show_money)
-    for routes in (authorize_page.routes, user_pages.routes, panel.routes, control.routes):
-        app.register_blueprint(routes)
+    for pages in (authorize_page, user_pages, payer_pages, merchant_pages, panel, control):
+        app.register_blueprint(pages.routes)
     app.register_blueprint(api_routes)
     return app
 

@@ -10,8 +10,8 @@ from asking import BILL, CREDENTIALS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flask_wepay.sandbox import Sandbox
-from flask_wepay.sandbox.calls import CALLS
+from flask_wepay.sandbox import ANSWERS, Sandbox
+from flask_wepay.sandbox.calls import CALLS, OTHER_CALLS
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -51,7 +51,9 @@ def test_any_arguments(one_sandbox: Sandbox, name: str, data: st.DataObject) -> 
     one_sandbox.reset()
     one_sandbox.world.strict = data.draw(st.booleans())
     token = one_sandbox.issue_token(BILL)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json"}
+    if not CALLS[name].credentials or data.draw(st.booleans()):
+        headers["Authorization"] = f"Bearer {token}"
     body = json.dumps(data.draw(arguments_of(name)))
 
     client = one_sandbox.app.test_client()
@@ -60,3 +62,14 @@ def test_any_arguments(one_sandbox: Sandbox, name: str, data: st.DataObject) -> 
     if answer.status_code != 200:
         assert answer.json["error_code"] in {*COMMON, *CALLS[name].errors}
     assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_declaration(name: str) -> None:
+    """A call is declared with a sentence, and with errors of the table."""
+    called = CALLS[name]
+
+    assert called.summary.endswith(".")
+    assert {*called.errors} <= ANSWERS.keys()
+    assert called.answer.fields
+    assert name not in OTHER_CALLS

@@ -1,6 +1,6 @@
 """The API calls, a module per object of WePay's."""
 
-from . import accounts, apps, checkouts, credit_cards, oauth2, users
+from . import accounts, apps, checkouts, credit_cards, oauth2, preapprovals, users, withdrawals
 from .context import Context
 from .others import OTHER_CALLS
 from .registry import CALLS, Call
@@ -15,5 +15,7 @@ __all__ = [
     "checkouts",
     "credit_cards",
     "oauth2",
+    "preapprovals",
     "users",
+    "withdrawals",
 ]

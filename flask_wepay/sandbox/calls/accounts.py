@@ -13,7 +13,23 @@ from ..objects import Account
 from .context import Context
 from .finding import SORT_ORDER, in_order
 from .registry import call
-from .shown import ACCOUNT
+from .shapes import Shape
+from .shown import ACCOUNT, ACCOUNT_STATE
+
+UPDATE_URI = Shape(
+    "address to update an account at",
+    "account_id",
+    uri=lambda context, account: f"{context.base_url}/account/{account.account_id}/update",
+)
+RESERVE = Shape(
+    "reserve of an account",
+    "account_id",
+    currency=lambda context, account: account.currencies[0],
+    reserved_amount=lambda context, account: 0,
+    withdrawals_schedule=lambda context, account: [],
+)
+
+CURRENCIES = ("USD", "CAD", "GBP")
 
 #: What is wrong with an account that a call is about.
 ACCOUNT_ERRORS = (3001, 3002, 3003)
@@ -102,6 +118,54 @@ def modify_account(context: Context, arguments: dict[str, Any]) -> Account:
     return account
 
 
+@call(
+    "account/delete",
+    ACCOUNT_ID,
+    Argument("reason", text(255)),
+    answer=ACCOUNT_STATE,
+    permission="manage_accounts",
+    errors=(*ACCOUNT_ERRORS, 3004),
+)
+def delete_account(context: Context, arguments: dict[str, Any]) -> Account:
+    """Close an account that has no money, neither now nor to come."""
+    account = account_of(context, arguments["account_id"])
+    balance = context.world.ledger.balance_of(account)
+    if balance.available or balance.incoming or balance.outgoing:
+        raise Refused(3004, "an account with a balance or pending payments can't be deleted")
+    context.world.ledger.change_account(account, "deleted")
+    return account
+
+
+@call(
+    "account/get_update_uri",
+    ACCOUNT_ID,
+    Argument("mode", choice("regular", "iframe")),
+    Argument("redirect_uri", uri),
+    Argument("prefill_info", mapping),
+    answer=UPDATE_URI,
+    permission="manage_accounts",
+    errors=ACCOUNT_ERRORS,
+)
+def get_update_uri(context: Context, arguments: dict[str, Any]) -> Account:
+    """Send an account's owner to a page that asks for what WePay still wants to know."""
+    account = account_of(context, arguments["account_id"])
+    account.update_redirect_uri = arguments.get("redirect_uri")
+    return account
+
+
+@call(
+    "account/get_reserve_details",
+    ACCOUNT_ID,
+    Argument("currency", choice(*CURRENCIES)),
+    answer=RESERVE,
+    permission="manage_accounts",
+    errors=ACCOUNT_ERRORS,
+)
+def get_reserve_details(context: Context, arguments: dict[str, Any]) -> Account:
+    """Show what WePay keeps back of an account's money, which in the sandbox is nothing."""
+    return account_of(context, arguments["account_id"])
+
+
 def account_of(context: Context, account_id: int, *, deleted: bool = False) -> Account:
     """Find an account that the token may see, a deleted one only where that is wanted."""
     ledger = context.world.ledger
@@ -121,6 +185,9 @@ def _kept(arguments: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _check_account(context: Context, arguments: dict[str, Any]) -> None:
+    currencies = arguments.get("currencies", CURRENCIES)
+    if not currencies or not set(currencies) <= set(CURRENCIES):
+        raise Refused(1003, f"currencies parameter must have one of {', '.join(CURRENCIES)}")
     # WePay forbids its own name in an account's, against phishing.
     if "wepay" in arguments.get("name", "").lower():
         raise Refused(1003, "name parameter must not contain the word wepay")

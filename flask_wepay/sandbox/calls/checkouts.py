@@ -22,11 +22,12 @@ from ..arguments import (
     text,
     uri,
 )
-from ..objects import Checkout, CheckoutState
-from .accounts import ACCOUNT_ERRORS, account_of
+from ..objects import Checkout, CheckoutState, Preapproval
+from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of
 from .context import Context
 from .credit_cards import usable
 from .finding import PAGE, SORT_ORDER, page_of
+from .preapprovals import CHARGE_ERRORS, chargeable
 from .registry import call
 from .shown import CHECKOUT, CHECKOUT_STATE
 
@@ -60,9 +61,9 @@ HOSTED_CHECKOUT = structure(
 )
 
 #: Why a payment method can't be charged.
-PAYMENT_METHOD_ERRORS = (2009, 4003)
+PAYMENT_METHOD_ERRORS = (2009, 4003, *CHARGE_ERRORS)
 PAYMENT_METHOD = structure(
-    Argument("type", choice("credit_card", "payment_bank"), required=True),
+    Argument("type", choice("credit_card", "preapproval", "payment_bank"), required=True),
     Argument(
         "credit_card",
         structure(
@@ -72,6 +73,7 @@ PAYMENT_METHOD = structure(
             Argument("additional_data", anything),
         ),
     ),
+    Argument("preapproval", structure(Argument("id", integer, required=True))),
     Argument("payment_bank", mapping),
 )
 
@@ -112,7 +114,8 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     found = [
         checkout
         for checkout in context.world.ledger.checkouts_of(account)
-        if arguments.get("reference_id") in (None, checkout.reference_id)
+        if arguments.get("preapproval_id") in (None, _preapproval_id(checkout))
+        and arguments.get("reference_id") in (None, checkout.reference_id)
         and arguments.get("state") in (None, checkout.state)
         and arguments.get("start_time", 0) <= checkout.create_time
         and checkout.create_time <= arguments.get("end_time", checkout.create_time)
@@ -126,7 +129,7 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     Argument("short_description", text(255), required=True),
     Argument("type", choice(*TYPES), required=True),
     Argument("amount", positive, required=True),
-    Argument("currency", choice("USD", "CAD", "GBP"), required=True),
+    Argument("currency", choice(*CURRENCIES), required=True),
     Argument("long_description", text(2047)),
     Argument("email_message", mapping),
     Argument("fee", FEE),
@@ -156,13 +159,24 @@ def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     earlier = _earlier(context, arguments)
     if earlier:
         return earlier
-    charged = _charged(context, arguments) if "payment_method" in arguments else None
     details = _details(arguments, fee)
-    if charged:
-        details |= charged
-    checkout = context.world.ledger.add_checkout(context.token, **details)
-    if charged:
-        context.world.ledger.change_checkout(checkout, "authorized")
+    ledger = context.world.ledger
+    if "payment_method" not in arguments:
+        return ledger.add_checkout(context.token, **details)
+    method = arguments["payment_method"]
+    asked = method.get(method["type"])
+    if not asked or method["type"] == "payment_bank":
+        raise Refused(4003)
+    if method["type"] == "credit_card":
+        details |= _charge_card(context, asked)
+        checkout = ledger.add_checkout(context.token, **details)
+    else:
+        preapproval = chargeable(context, asked["id"], arguments)
+        details |= _charge_preapproval(preapproval)
+        checkout = ledger.add_checkout(context.token, **details)
+        charge = (context.world.clock(), checkout.amount, checkout.checkout_id)
+        preapproval.charges.append(charge)
+    ledger.change_checkout(checkout, "authorized")
     return checkout
 
 
@@ -280,12 +294,10 @@ def want_state(checkout: Checkout, *states: CheckoutState, to: str) -> None:
         )
 
 
-def _charged(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
+def _charge_card(context: Context, asked: dict[str, Any]) -> dict[str, Any]:
     """Find the card to charge, and say what a checkout keeps of it."""
-    method = arguments["payment_method"]
-    asked = method.get(method["type"], {})
     wallet = context.world.wallet
-    if method["type"] != "credit_card" or asked.get("id") not in wallet.cards:
+    if asked["id"] not in wallet.cards:
         raise Refused(4003)
     card = wallet.card(asked["id"])
     if card.client_id != context.application.client_id:
@@ -303,6 +315,15 @@ def _charged(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
         "auto_capture": auto_capture,
         "payer_name": card.user_name,
         "payer_email": card.email,
+    }
+
+
+def _charge_preapproval(preapproval: Preapproval) -> dict[str, Any]:
+    shown = {"id": preapproval.preapproval_id}
+    return {
+        "payment_method": {"type": "preapproval", "preapproval": shown},
+        "payer_name": preapproval.payer_name,
+        "payer_email": preapproval.payer_email,
     }
 
 
@@ -325,6 +346,11 @@ def _earlier(context: Context, arguments: dict[str, Any]) -> Checkout | None:
                 context.strictness.object_to(problem)
             return checkout
     return None
+
+
+def _preapproval_id(checkout: Checkout) -> int | None:
+    preapproval: dict[str, int] = (checkout.payment_method or {}).get("preapproval", {})
+    return preapproval.get("id")
 
 
 def _details(arguments: dict[str, Any], fee: dict[str, Any]) -> dict[str, Any]:

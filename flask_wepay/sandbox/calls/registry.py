@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..arguments import Argument, integer, read_arguments, text
@@ -43,8 +43,14 @@ class Call:
 
     def run(self, context: Context, arguments: Mapping[str, Any]) -> object:
         """Check the arguments, do the work and show what came of it."""
-        documented = (*self.credentials, *self.arguments)
+        credentials = self.credentials
+        if context.authorized:
+            # A token says who it is as well.
+            credentials = tuple(replace(argument, required=False) for argument in credentials)
+        documented = (*credentials, *self.arguments)
         given = read_arguments(arguments, documented, context.strictness)
+        for argument in credentials:
+            given.pop(argument.name, None)
         context.check_callback_uri(given)
         with context.world.lock:
             done: Any = self.handler(context, given)

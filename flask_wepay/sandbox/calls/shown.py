@@ -33,7 +33,7 @@ def _balances(context: Context, account: Account) -> object:
             "currency": currency,
             "balance": number(balance.available),
             "incoming_pending_amount": number(balance.incoming),
-            "outgoing_pending_amount": 0,
+            "outgoing_pending_amount": number(balance.outgoing),
             "reserved_amount": 0,
             "disputed_amount": number(balance.disputed),
             "withdrawal_period": None,
@@ -150,4 +150,5 @@ CHECKOUT = Shape(
     npo_information=lambda context, checkout: None,
     payment_error=lambda context, checkout: None,
 )
+ACCOUNT_STATE = Shape("state of an account", "account_id", "state")
 CHECKOUT_STATE = Shape("state of a checkout", "checkout_id", "state")
