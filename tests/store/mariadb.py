@@ -34,11 +34,12 @@ class MariaDB:
         self._process: subprocess.Popen[bytes] | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="wepay-my-"))
         self._as_user = as_user(self.directory)
-        self._data = f"--datadir={self.directory}/data"
+        # Any that starts clears the temporary files of the others away, where it sees them.
+        self._places = (f"--datadir={self.directory}/data", f"--tmpdir={self.directory}")
         with (self.directory / "log").open("ab") as log:
             subprocess.run(
                 [
-                    *("mariadb-install-db", "--no-defaults", self._data, "--skip-test-db"),
+                    *("mariadb-install-db", "--no-defaults", *self._places, "--skip-test-db"),
                     *("--auth-root-authentication-method=normal", *CARELESS),
                 ],
                 check=True,
@@ -58,7 +59,7 @@ class MariaDB:
 
     def start(self) -> None:
         arguments = [
-            *("--no-defaults", self._data, "--bind-address=127.0.0.1", f"--port={self._port}"),
+            *("--no-defaults", *self._places, "--bind-address=127.0.0.1", f"--port={self._port}"),
             *(f"--socket={self.directory}/socket", "--pid-file=pid", *CARELESS),
             f"--init-file={self.directory}/init.sql",
             *("--innodb-flush-log-at-trx-commit=0", "--max-connections=200"),
