@@ -20,6 +20,7 @@ from .api.lookup import find, forget
 from .api.throttle import Throttle
 from .api.transport import Transport
 from .api.windows import MovingWindows
+from .button import connect_button
 from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
 from .ipns import Origin, signed
 from .oauth.client import register
@@ -103,6 +104,8 @@ class WePay:
         if WePayError not in app.error_handler_spec[None][None]:
             app.register_error_handler(WePayError, refusals.show_error)
         app.context_processor(lambda: {"current_wepay": current_wepay})
+        # A global is there in imported macros, too.
+        app.jinja_env.globals.setdefault("wepay_connect_button", connect_button)
         # An application's own command of this name stays.
         app.cli.commands.setdefault("wepay", commands)
 

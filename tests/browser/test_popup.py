@@ -9,8 +9,9 @@ from threading import Thread
 import pytest
 from applications import MakeApp
 from conftest import Quiet
-from flask import Flask, request
+from flask import Flask, render_template_string, request
 from flask_talisman import Talisman
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 from visitor import Visitor
 from werkzeug.serving import make_server
@@ -21,6 +22,12 @@ PAGE = """<!doctype html>
 <html lang="en"><meta name="viewport" content="width=device-width"><title>Shop</title>
 <h1>Shop</h1>
 <p><a href="/wepay/login?next=/shop" data-wepay-popup>Connect with WePay</a></p>
+<script src="/wepay/_static/connect.js" defer></script>
+"""
+BUTTONS = """<!doctype html>
+<html lang="en"><meta name="viewport" content="width=device-width"><title>Account</title>
+<link rel="stylesheet" href="/wepay/_static/pages.css">
+<main><h1>Account</h1><p class="actions">{{ wepay_connect_button(popup=true) }}</p></main>
 <script src="/wepay/_static/connect.js" defer></script>
 """
 #: What a page of the application does to hear how a login ends.
@@ -44,6 +51,7 @@ def app(make_app: MakeApp, sandbox: LiveSandbox, tmp_path: Path) -> Flask:
     )
     Talisman(app, force_https=False, session_cookie_secure=False)
     app.add_url_rule("/shop", "shop", lambda: PAGE)
+    app.add_url_rule("/account", "account", lambda: render_template_string(BUTTONS))
     app.add_url_rule("/favicon.ico", "icon", lambda: ("", 204))
 
     @app.after_request
@@ -181,6 +189,29 @@ def test_blocked(shop: Visitor, blocked: str) -> None:
     shop.click("Allow")
 
     shop.wait.until(lambda browser: browser.current_url == f"{shop.home}/shop")
+
+
+def test_button(visitor: Visitor) -> None:
+    """The button opens the window by the keyboard alone, and says afterwards that it worked."""
+    visitor.open("/as/alice")
+    visitor.open("/account")
+    visitor.take_picture("1-not-connected")
+    button = visitor.find("Connect with WePay")
+    assert button.accessible_name == "Connect with WePay"
+    visitor.browser.execute_script("arguments[0].focus()", button)
+    button.send_keys(Keys.ENTER)
+    visitor.wait.until(lambda browser: len(browser.window_handles) == 2)
+    (popup,) = set(visitor.browser.window_handles) - {visitor.window}
+    visitor.browser.switch_to.window(popup)
+    visitor.find("Allow").send_keys(Keys.ENTER)
+    wait_until_closed(visitor)
+
+    visitor.browser.switch_to.window(visitor.window)
+    visitor.sees("Connected with WePay")
+    visitor.take_picture("2-connected")
+    assert not visitor.browser.find_elements(By.LINK_TEXT, "Connect with WePay")
+    visitor.open("/account")
+    visitor.sees("Connected with WePay")
 
 
 def test_no_opener(visitor: Visitor) -> None:
