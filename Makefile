@@ -81,9 +81,11 @@ $(VENV)/.demo: $(VENV)/.created $(PROJECT) examples/crowdfunding/requirements.tx
 	@$(VENV)/bin/$(PIP_INSTALL) -e . -r examples/crowdfunding/requirements.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.created $(PROJECT) $(wildcard examples/crowdfunding/requirements*.txt) requirements/test.txt
+$(VENV)/.test: $(VENV)/.created $(PROJECT) $(wildcard examples/crowdfunding/requirements*.txt) requirements/test.txt requirements/python-wepay.txt
 	@echo 'Installing Flask-WePay and what its tests need into $(VENV) ...'
 	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/test.txt
+	@$(VENV)/bin/$(PIP_INSTALL) --no-deps --upgrade --target $(VENV)/python-wepay -r requirements/python-wepay.txt
+	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV)/npm wepay@0.0.9
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.created $(PROJECT) requirements/lint.txt
