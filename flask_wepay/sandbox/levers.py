@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, Literal, get_args
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from flask import Flask
 
@@ -32,6 +32,7 @@ from .objects import (
     Withdrawal,
     WithdrawalState,
 )
+from .origins import AUTHORIZE, LOOPBACK
 from .world import CLIENT_ID, CLIENT_SECRET, Clock, World
 
 #: Where the sandbox is unless told otherwise; the same as WEPAY_SANDBOX_URL's default.
@@ -57,8 +58,11 @@ class Levers:
     #: The Flask application over this world.
     app: Flask
 
-    def __init__(self, world: World | None = None, *, url: str = DEFAULT_URL) -> None:
+    def __init__(
+        self, world: World | None = None, *, url: str = DEFAULT_URL, names: Iterable[str] = ()
+    ) -> None:
         self.url = url.rstrip("/")
+        self._given = frozenset(name.lower() for name in names)
         self.world = world or World()
         #: Every request to ``/v2/`` and its answer, oldest first.
         self.log = Log()
@@ -66,6 +70,19 @@ class Levers:
         #: In process only: whether connections are refused, as by a WePay that is away.
         self.unreachable = False
         self.patience = Patience(self.move_clock)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Give the hosts that requests may call it by."""
+        return frozenset([*LOOPBACK, *self._given, urlsplit(self.url).hostname or ""])
+
+    def _is_own(self, address: SplitResult) -> bool:
+        # A given name may lead here through a container's port, or a proxy.
+        own = urlsplit(self.url)
+        return address.hostname in self._given or (
+            address.hostname in self.names
+            and (address.scheme, address.port) == (own.scheme, own.port)
+        )
 
     @property
     def state_on_denial(self) -> bool:
@@ -192,7 +209,7 @@ class Levers:
         :raises AuthorizeRefused: if the page shows an error, with its text.
         """
         parts = urlsplit(authorize_url)
-        if f"{parts.scheme}://{parts.netloc}{parts.path}" != f"{self.url}/v2/oauth2/authorize":
+        if not self._is_own(parts) or parts.path != AUTHORIZE:
             raise AuthorizeRefused(f"This is not the authorize page: {authorize_url}")
         client = self.app.test_client()
         page = client.get(parts.path, query_string=parts.query, base_url=self.url)
@@ -322,11 +339,14 @@ class Levers:
         return withdrawal
 
     def _decide(self, what: str, address: str, decision: str) -> str:
-        path = address.removeprefix(self.url)
-        client = self.app.test_client()
-        answer = client.post(path, base_url=self.url, data={"decision": decision})
-        back = answer.headers.get("Location", path)
-        if back == path:
+        parts = urlsplit(address)
+        back = parts.path
+        # The sandbox itself made it, from whatever port the application asked.
+        if parts.hostname in self.names:
+            client = self.app.test_client()
+            answer = client.post(parts.path, base_url=self.url, data={"decision": decision})
+            back = answer.headers.get("Location", parts.path)
+        if back == parts.path:
             raise LookupError(f"Nothing to {what} that leads back to an application: {address}")
         return back
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from flask import Flask
 
 from .gate import Gate
 from .levers import DEFAULT_URL, Levers
-from .origins import LOOPBACK
 from .transport import join
 from .web import make_app
 from .world import World
@@ -31,8 +29,7 @@ class Sandbox(Levers):
     def __init__(
         self, world: World | None = None, *, url: str = DEFAULT_URL, names: Iterable[str] = ()
     ) -> None:
-        super().__init__(world, url=url)
-        self._names = frozenset([*LOOPBACK, *(name.lower() for name in names)])
+        super().__init__(world, url=url, names=names)
         self.app = make_app(self)
         self.app.wsgi_app = Gate(  # type: ignore[method-assign]
             self.app.wsgi_app,
@@ -42,11 +39,6 @@ class Sandbox(Levers):
             patience=self.patience,
             names=lambda: self.names,
         )
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Give the hosts that requests may call it by."""
-        return self._names | {urlsplit(self.url).hostname or ""}
 
     @contextmanager
     def joined(self) -> Iterator[Sandbox]:

@@ -168,7 +168,7 @@ def test_login_that_leads_to_the_real_wepay(wepay_connect: Connect) -> None:
         "/wepay/login", "login", lambda: redirect("https://stage.wepay.com/v2/oauth2/authorize?a=b")
     )
 
-    with pytest.raises(AssertionError, match=r"leads to https://stage\.wepay\.com"):
+    with pytest.raises(AssertionError, match=r"redirects to https://stage\.wepay\.com"):
         wepay_connect(app.test_client())
 
 

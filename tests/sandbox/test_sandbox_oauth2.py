@@ -112,10 +112,28 @@ def test_argument_given_twice(sandbox: Sandbox) -> None:
         sandbox.authorize(authorize_url(sandbox) + "&state=other")
 
 
-def test_authorize_elsewhere(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://stage.wepay.com/v2/oauth2/authorize",
+        "http://127.0.0.1:8011/v2/oauth2/authorize",
+        "https://127.0.0.1:8010/v2/oauth2/authorize",
+        "http://127.0.0.1:8010/v2/oauth2/token",
+    ],
+)
+def test_authorize_elsewhere(sandbox: Sandbox, address: str) -> None:
     """The sandbox does not play along with an address that is not its own."""
     with pytest.raises(AuthorizeRefused, match="not the authorize page"):
-        sandbox.authorize("https://stage.wepay.com/v2/oauth2/authorize?client_id=12345")
+        sandbox.authorize(f"{address}?client_id=12345")
+
+
+@pytest.mark.parametrize("address", ["http://localhost:8010", "http://wepay", "https://wepay:1"])
+def test_authorize_by_another_name(address: str) -> None:
+    """It plays along by each of its names, and at any port where the name was given to it."""
+    sandbox = Sandbox(names=["wepay"])
+    url = authorize_url(sandbox).replace(sandbox.url, address)
+
+    assert sandbox.authorize(url).startswith(f"{REDIRECT_URI}?code=")
 
 
 def test_redirect_uri_off_the_domain(sandbox: Sandbox) -> None:

@@ -505,6 +505,14 @@ def test_pay_at_a_page_that_leads_nowhere(sandbox: Sandbox, call: Call, account_
             sandbox.pay_at(f"{sandbox.url}/checkout/{checkout_id}")
 
 
+def test_pay_at_another_site(sandbox: Sandbox, checkout_id: int) -> None:
+    """Nobody pays at an address that is not the sandbox's."""
+    with pytest.raises(LookupError, match="Nothing to pay"):
+        sandbox.pay_at(f"https://stage.wepay.com/checkout/{checkout_id}")
+
+    assert sandbox.world.ledger.checkout(checkout_id).state == "new"
+
+
 def test_payer_pays_once(sandbox: Sandbox, browser: FlaskClient, checkout_id: int) -> None:
     """The second click changes nothing."""
     for decision in ("pay", "decline"):
