@@ -42,7 +42,7 @@ test-fast: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(IN_PARALLEL) $(FAST) $(ARGS)
 
 test-lowest: $(LOWEST_VENV)/.test
-	$(LOWEST_VENV)/bin/python -m pytest $(IN_PARALLEL) $(FAST) --ignore=tests/docs $(ARGS)
+	$(LOWEST_VENV)/bin/python -m pytest $(IN_PARALLEL) $(FAST) --ignore=tests/docs --ignore=tests/recipes $(ARGS)
 
 storm: $(VENV)/.test
 	WEPAY_STATE_MACHINE=1000x50 $(VENV)/bin/python -m pytest -q tests/test_state_machine.py
@@ -81,9 +81,9 @@ $(VENV)/.demo: $(VENV)/.created $(PROJECT) examples/crowdfunding/requirements.tx
 	@$(VENV)/bin/$(PIP_INSTALL) -e . -r examples/crowdfunding/requirements.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.created $(PROJECT) $(wildcard examples/crowdfunding/requirements*.txt) requirements/test.txt requirements/python-wepay.txt
+$(VENV)/.test: $(VENV)/.created $(PROJECT) $(wildcard examples/crowdfunding/requirements*.txt) requirements/test.txt requirements/recipes.txt requirements/python-wepay.txt
 	@echo 'Installing Flask-WePay and what its tests need into $(VENV) ...'
-	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/test.txt
+	@$(VENV)/bin/$(PIP_INSTALL) -e . -r requirements/test.txt -r requirements/recipes.txt
 	@$(VENV)/bin/$(PIP_INSTALL) --no-deps --upgrade --target $(VENV)/python-wepay -r requirements/python-wepay.txt
 	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV)/npm wepay@0.0.9
 	@touch $@
