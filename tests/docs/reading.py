@@ -141,10 +141,10 @@ class Reader:
             self._contexts.pop().pop()
 
     def take(self, page: str, *captions: str) -> None:
-        """Save files that another page shows."""
+        """Save files that another page shows, or all of them as the page leaves them."""
         for block in blocks_of(DOCS / f"{page}.rst"):
-            if block.caption in captions:
-                self._save(block)
+            if block.caption in captions if captions else block.caption:
+                (self._diff if block.language == "diff" else self._save)(block)
 
     def stage(self) -> Sandbox:
         """Put a sandbox in the place of WePay's stage, for as long as the page is read."""
@@ -164,8 +164,9 @@ class Reader:
         assert not self._unrun, f"No '$ pytest' comes after {self._unrun}"
 
     def close(self) -> None:
-        """Give connections back."""
+        """Give connections and the names of modules back."""
         self.leave()
+        self._forget()
         self._joined.close()
         for app in self._apps.values():
             if "sqlalchemy" in app.extensions:
@@ -196,9 +197,26 @@ class Reader:
             self._unrun.append(file)
             return
         name = block.caption.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        self._monkeypatch.delitem(sys.modules, name, raising=False)
+        sys.modules.pop(name, None)
         importlib.invalidate_caches()
         self.adopt(vars(importlib.import_module(name)))
+
+    def _diff(self, block: Block) -> None:
+        """Change a file as its reader does, who finds each place by the lines around it."""
+        file = self._directory / str(block.caption)
+        for hunk in re.split(r"^@@\n", block.text, flags=re.MULTILINE):
+            lines = hunk.splitlines(keepends=True)
+            before, after = (
+                "".join(line[1:] or line for line in lines if line[0] != sign) for sign in "+-"
+            )
+            assert file.read_text().count(before) == 1, f"{file} does not have once:\n{before}"
+            file.write_text(file.read_text().replace(before, after))
+        self._forget()
+
+    def _forget(self) -> None:
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", "")).startswith(str(self._directory)):
+                del sys.modules[name]
 
     def _pycon(self, block: Block) -> None:
         test = doctest.DocTestParser().get_doctest(
