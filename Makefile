@@ -18,7 +18,7 @@ FAST = $(addprefix --ignore=tests/,browser packaging benchmarks storm test_concu
 	client/test_payments.py)
 
 .NOTPARALLEL:
-.PHONY: help demo docs translations test test-fast test-lowest storm lint clean
+.PHONY: help demo docs translations test test-fast test-lowest storm lint screenshots clean
 
 help:
 	@echo 'make demo         run the example platform against the sandbox (PORT=8000 SANDBOX_PORT=8010)'
@@ -28,6 +28,7 @@ help:
 	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL, MariaDB and SQLite'
 	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
 	@echo 'make translations compile what the pages say in other languages'
+	@echo 'make screenshots  take the pictures of the documentation anew'
 	@echo 'make bench        measure this package beside its peers'
 	@echo 'make lint         check style, types and the direction of imports'
 	@echo 'make clean        remove all that these commands made, the data of the demo too'
@@ -62,6 +63,9 @@ docs: $(VENV)/.docs
 	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
 	$(VENV)/bin/codespell README.rst CHANGES.rst CONTRIBUTING.rst SECURITY.rst docs/*.rst docs/images/*.svg
 	@echo 'The documentation is in docs/_build/html/index.html'
+
+screenshots: $(VENV)/.test
+	WEPAY_SCREENSHOTS=docs/images $(VENV)/bin/python -m pytest -q tests/browser/test_screenshots.py
 
 clean:
 	rm -rf $(VENV) $(LOWEST_VENV) $(BENCH_VENV) build dist docs/_build *.egg-info examples/instance

@@ -30,8 +30,12 @@ class Visitor:
         self.window = browser.current_window_handle
         #: What the console may say, since the test is about it.
         self.expected: list[str] = []
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.metrics = {"width": width, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.resize(900)
+
+    def resize(self, height: int) -> None:
+        metrics = {**self.metrics, "height": height}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def open(self, path: str) -> None:
         self.browser.get(path if "://" in path else self.home + path)
