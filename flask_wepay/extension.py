@@ -8,7 +8,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from authlib.integrations.flask_client import OAuth
-from flask import Flask, current_app, url_for
+from flask import Flask, current_app, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
@@ -22,9 +22,13 @@ from .api.transport import Transport
 from .api.windows import MovingWindows
 from .button import connect_button
 from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
+from .front_ends import is_of_another_site
 from .ipns import Origin, signed
+from .links import local_next
+from .oauth import invitations
 from .oauth.client import register
 from .oauth.cookie import check_cookie
+from .pages import login_url
 from .runner import commands
 from .settings import Settings, read_settings
 from .state import Hooks, State, checked_owner, current_owner, current_state
@@ -125,6 +129,27 @@ class WePay:
         if state.settings.access_token is not None:
             raise ConfigurationError("With 'WEPAY_ACCESS_TOKEN' you can't act for owners.")
         return WePayClient(state, checked)
+
+    def login_url_for(self, owner: str, *, next_url: str | None = None, popup: bool = False) -> str:
+        """Let the browser that sent this request connect an owner, and return where it is to go.
+
+        It is for an API whose users have tokens, which no navigation carries. The owner is noted
+        in the browser's session, for one connection within the hour. The address itself names
+        nobody: opened in another browser it connects nobody.
+
+        :param owner: whom the token of this request belongs to.
+        :param next_url: a path of this site to come back to, by default WEPAY_LOGIN_REDIRECT.
+        :param popup: whether the login ends in a page that tells the one that opened its window.
+        :raises NotAuthorized: if another site's page sent the request.
+        :raises ConfigurationError: if the owner can't be one.
+        """
+        checked = self.client_for(owner).owner
+        if checked is None:
+            raise ConfigurationError("login_url_for was given None, and nobody can't connect.")
+        if is_of_another_site():
+            raise NotAuthorized("Another site's page begins no login.", owner=checked)
+        invitations.invite(session, checked)
+        return login_url(local_next(next_url), popup=popup)
 
     def batch(
         self,

@@ -15,7 +15,7 @@ from .links import local_next
 from .oauth.logins import SAFE
 from .state import State
 
-__all__ = ["front_end", "here", "is_of_a_strangers_page", "page_of_request"]
+__all__ = ["front_end", "here", "is_of_a_strangers_page", "is_of_another_site", "page_of_request"]
 
 FRONT_ENDS = ("page", "htmx", "script")
 HTML = ("text/html", "application/xhtml+xml")
@@ -61,9 +61,14 @@ def is_of_a_strangers_page() -> bool:
     A link, in a mail for example, leads here; a frame or an image does not.
     https://www.w3.org/TR/fetch-metadata/
     """
-    asked = {name: request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest")}
+    asked = {name: request.headers.get(f"Sec-Fetch-{name}") for name in ("Mode", "Dest")}
     leads_here = asked["Mode"] in (None, "navigate") and asked["Dest"] in (None, "document")
-    return asked["Site"] == "cross-site" and not leads_here
+    return is_of_another_site() and not leads_here
+
+
+def is_of_another_site() -> bool:
+    """Tell whether another site's page sent this request, as far as the browser says."""
+    return request.headers.get("Sec-Fetch-Site") == "cross-site"
 
 
 def here() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from flask import abort, current_app, redirect, request
+from flask import abort, current_app, redirect, request, session
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
@@ -18,11 +18,11 @@ from .errors import AuthorizationError, WePayError
 from .front_ends import front_end, is_of_a_strangers_page
 from .hosts import OnEveryHost
 from .links import local_next, login_redirect
-from .oauth import flow
+from .oauth import flow, invitations
 from .oauth.logins import is_in_popup
 from .pages import login_url, note_login, noted_login, render
 from .refusals import refuse
-from .state import State, current_owner, current_state
+from .state import State, current_state
 from .texts import CONNECTED, FINISHING, UNCONFIRMED
 from .tokens import Secret
 
@@ -70,7 +70,7 @@ def login() -> ResponseReturnValue:
     next_path = local_next(request.args.get("next"))
     note_login(next_path, popup=popup)
     asks = front_end(state)
-    owner = current_owner(state, make=asks == "page")
+    owner = flow.login_owner(state, make=asks == "page")
     if asks != "page" or owner is None:
         return refuse(state, owner, login_url(next_path, force=force, popup=popup))
     # What would fail after the user was at WePay fails before.
@@ -88,7 +88,7 @@ def callback() -> ResponseReturnValue:
     login_state = _secret("state")
     popup = is_in_popup(login_state)
     note_login(None, popup=popup)
-    owner = current_owner(state)
+    owner = flow.callback_owner(state)
     began = flow.next_of(state, owner, login_state)
     # Checked again: a session is believed no more than the request that it came with.
     note_login(local_next(began), popup=popup)
@@ -134,6 +134,7 @@ def ipn() -> ResponseReturnValue:
 
 def _go_on(state: State) -> ResponseReturnValue:
     """Lead a connected user on, or close the pop-up after telling its opener."""
+    invitations.end(session)
     next_path, popup = noted_login()
     if popup:
         return render("wepay/connected.html", CONNECTED, next_path, popup="yes", result="connected")

@@ -29,20 +29,52 @@ from ..errors import (
 )
 from ..foreign import plain, printable
 from ..ipns import Origin, signed
-from ..state import State
+from ..state import State, browser_may_own, current_owner
 from ..texts import DISCONNECTED
 from ..tokens import Secret, Token
 from ..tokens.store import Ended, Pending, StateTaken
-from . import logins
+from . import invitations, logins
 from .client import PREFILL
 from .cookie import check_cookie
 
-__all__ = ["begin", "connection_works", "finish", "next_of", "refusal"]
+__all__ = [
+    "begin",
+    "callback_owner",
+    "connection_works",
+    "finish",
+    "login_owner",
+    "next_of",
+    "refusal",
+]
 
 #: Seconds for asking whether the current token works.
 CHECK_SECONDS = 5.0
 
 _logger = logging.getLogger("flask_wepay")
+
+
+def login_owner(state: State, *, make: bool) -> str | None:
+    """Return whose login this browser begins: the current owner's, or an invited one's.
+
+    With `make` a browser without an owner is given one, where a browser may be one.
+
+    :raises StateMismatch: if somebody else is logged in than the invited one, who is forgotten.
+    """
+    owner, invited = current_owner(state), invitations.invited(session)
+    if invited is None or invited == owner:
+        return current_owner(state, make=True) if make else owner
+    if owner is not None and not browser_may_own(state):
+        invitations.forget(session)
+        raise StateMismatch("Somebody else is logged in than the owner whom this login is for.")
+    return invited
+
+
+def callback_owner(state: State) -> str | None:
+    """Return whose login comes back; an invitation counts that has led to a connection."""
+    owner = current_owner(state)
+    if owner is None or browser_may_own(state):
+        return invitations.invited(session, ended=True) or owner
+    return owner
 
 
 def connection_works(state: State, owner: str) -> bool:
