@@ -248,11 +248,11 @@ def test_look_up_is_repeated(
 def test_over_the_look_up_budget(
     client: FlaskClient, wepay_sandbox: Sandbox, connected: list[Any]
 ) -> None:
-    """Beyond a fifth of the budget a login goes straight on without asking."""
+    """Beyond an owner's half of a fifth of the rate limit a login goes straight on."""
     answers = [client.get("/wepay/login?next=/there") for _ in range(8)]
 
     assert {answer.location for answer in answers} == {"/there"}
-    assert wepay_sandbox.count("user") == 6
+    assert wepay_sandbox.count("user") == 3
 
 
 def test_throttled_by_wepay(
