@@ -1,4 +1,4 @@
-"""The extension: what it registers on an application, its hooks, and the current client."""
+"""The extension: its setup on an application, its hooks, and the current client."""
 
 from __future__ import annotations
 
@@ -47,12 +47,14 @@ _Prefill = TypeVar("_Prefill", bound=Callable[[], Mapping[str, Any] | None])
 
 
 class WePay:
-    """Connect an application's users to WePay, and keep their tokens.
+    """The extension, which connects an application's users to WePay and stores their tokens.
 
-    `token_model` is a model made with :class:`flask_wepay.sqla.WePayTokenMixin`. `session`
-    is any callable without arguments that gives a SQLAlchemy session; that of
-    Flask-SQLAlchemy and Flask-SQLAlchemy-Lite is found by itself. `oauth` is an Authlib
-    registry of the application's own to register with; without it a private one is made.
+    :param app: the application; without it, call :meth:`init_app`.
+    :param token_model: a model with :class:`flask_wepay.sqla.WePayTokenMixin`.
+    :param session: a callable without arguments that returns a SQLAlchemy session. The
+        session of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite is used by default.
+    :param oauth: the application's Authlib registry to register the client with; by default
+        a private one is created.
 
     .. versionadded:: 1.0
     """
@@ -73,14 +75,14 @@ class WePay:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Check the settings and register the routes on an application.
+        """Validate the settings, and register the routes on an application.
 
-        Everything is per application; one object may serve several.
+        One object may serve several applications, which share nothing.
 
-        :raises ConfigurationError: for a setting that is wrong; its message names the key.
+        :raises ConfigurationError: if a setting is invalid; the message names it.
         """
         if "wepay" in app.extensions:
-            raise ConfigurationError("WePay was initialised on this application already.")
+            raise ConfigurationError("WePay is already initialised on this application.")
         if views.blueprint.name in app.blueprints:
             raise ConfigurationError(
                 "This application has a blueprint named 'wepay', as this extension's is: register"
@@ -110,7 +112,7 @@ class WePay:
         app.context_processor(lambda: {"current_wepay": current_wepay})
         # A global is there in imported macros, too.
         app.jinja_env.globals.setdefault("wepay_connect_button", connect_button)
-        # An application's own command of this name stays.
+        # An application's own command of this name is kept.
         app.cli.commands.setdefault("wepay", commands)
 
     @property
@@ -119,10 +121,10 @@ class WePay:
         return current_state().oauth
 
     def client_for(self, owner: str) -> WePayClient:
-        """Return a client that acts for an owner, in a job or a script as well.
+        """Return a client that acts for an owner, also in a job or a script.
 
-        :raises ConfigurationError: if the owner is no string of 1 to 255 characters; and with
-            WEPAY_ACCESS_TOKEN, which knows no owners.
+        :raises ConfigurationError: if the owner isn't a string of 1 to 255 characters, or if
+            WEPAY_ACCESS_TOKEN is set.
         """
         state = current_state()
         checked = checked_owner(owner, "client_for")
@@ -158,62 +160,67 @@ class WePay:
         timeout: float | None = None,
         wait: float = 0.0,
     ) -> list[Any]:
-        """Make calls of several owners, each an (owner, call, parameters).
+        """Make calls of several owners in requests of up to 50, and return their results.
+
+        :param calls: tuples of an owner, a call's name and its parameters.
 
         Everything else is as in :meth:`WePayClient.batch`.
         """
         return send_batch(current_state(), calls, timeout=timeout, wait=wait)
 
     def ipn_url(self) -> str | None:
-        """Return the signed address to give other objects as their callback_uri.
+        """Return the signed URL to pass as the callback_uri of other objects, or None.
 
-        It is None where no IPN can come: with WEPAY_CALLBACK_URI False, on localhost unless it
-        is the sandbox that sends them, or where the address is too long to be signed.
+        It is None if IPNs can't reach the application: if WEPAY_CALLBACK_URI is False, on
+        localhost (except with the sandbox), or if the URL is too long to be signed.
 
-        :raises ConfigurationError: outside of a request, if no setting tells the address.
+        :raises ConfigurationError: outside a request, if no setting tells the URL.
         """
         settings = current_state().settings
         return signed(settings, lambda: url_for("wepay.ipn", _external=True), Origin())
 
     def owner_loader(self, function: _OwnerLoader) -> _OwnerLoader:
-        """Register what returns the id (str) of whoever owns authorizations, or None."""
+        """Register the function that returns the current owner's id (str), or None for nobody."""
         self._hooks.owner_loader = _checked_hook(function)
         return function
 
     def token_getter(self, function: _Getter) -> _Getter:
-        """Register what returns an owner's token as a mapping, or None.
+        """Register the function that returns an owner's token as a mapping, or None.
 
-        With :meth:`token_setter` it replaces the token table. The keys are access_token,
-        user_id, token_type and expires_at (seconds since 1970, or None).
+        Together with :meth:`token_setter` it replaces the token table. The keys are
+        access_token, user_id, token_type and expires_at (seconds since 1970, or None).
         """
         self._hooks.token_getter = _checked_hook(function)
         return function
 
     def token_setter(self, function: _Setter) -> _Setter:
-        """Register what stores an owner's token, or forgets it where it is given None."""
+        """Register the function that stores an owner's token, or deletes it if given None."""
         self._hooks.token_setter = _checked_hook(function)
         return function
 
     def prefill(self, function: _Prefill) -> _Prefill:
-        """Register what returns any of user_name, user_email and user_country for WePay's form."""
+        """Register the function that returns values for WePay's registration form.
+
+        It returns a mapping with any of user_name, user_email and user_country, or None.
+        """
         self._hooks.prefill = _checked_hook(function)
         return function
 
     def front_end(self, function: _FrontEnd) -> _FrontEnd:
-        """Register what says which kind of front end the current request is of.
+        """Register the function that returns the current request's kind of front end.
 
-        It returns "page" for a browser that goes there, "htmx", "script", or None to let the
-        request's headers decide. Only a page is led to wepay.login; htmx is told to go there,
-        and a script gets a problem document.
+        It returns "page" for a browser that navigates, "htmx", "script", or None to let the
+        request's headers decide. Only a page is redirected to wepay.login; htmx gets an
+        HX-Redirect, and a script gets a problem document.
         """
         self._hooks.front_end = _checked_hook(function)
         return function
 
     def error_response(self, error: WePayError) -> ResponseReturnValue:
-        """Return what the extension itself answers an error with.
+        """Return the extension's own response to an error.
 
-        It is for an application's handler that minds some requests only: where ``error.popup``
-        is true, the answer tells the page that opened the window.
+        Call it in an error handler that handles only some requests itself. If ``error.popup``
+        is true, the response notifies the page that opened the window.
         """
         return refusals.answer(error)
 
@@ -231,24 +238,24 @@ class WePay:
 
 
 def _checked_hook(function: _Hook) -> _Hook:
-    """Refuse a hook that nobody would await: what a setter is given would be lost.
+    """Return a hook, or refuse an async one, which would never be awaited.
 
     :raises ConfigurationError: if it is an async function.
     """
     if iscoroutinefunction(function):
         raise ConfigurationError(
-            f"The hook {function.__name__!r} is an async function: make it a plain one."
+            f"The hook {function.__name__!r} is an async function: make it a plain function."
         )
     return function
 
 
 def wepay_required(view: _View) -> _View:
-    """Let only a connected owner see a view; others go to wepay.login and come back.
+    """Require a connection for a view; other users go to wepay.login and come back.
 
-    On other methods than GET and HEAD, and for a request that is no navigation of a browser's,
-    it raises NotAuthorized: 403, or 401 for nobody. An authorization that ends inside the view
-    has the same effect, if it is the current owner's own and older than a minute; else the
-    error goes on, so that nothing goes round in circles.
+    For methods other than GET and HEAD, and for requests that aren't a browser's navigation,
+    it raises NotAuthorized: 403, or 401 if nobody is logged in. If the owner's authorization
+    is revoked inside the view, the effect is the same. An error about another owner, or within
+    a minute of the grant, propagates, so that the browser never loops.
 
     .. versionadded:: 1.0
     """
@@ -279,7 +286,7 @@ def wepay_required(view: _View) -> _View:
 
 
 def _admit(state: State) -> tuple[str | None, ResponseReturnValue | None]:
-    """Return who the request is of, and what to answer where they have to connect first."""
+    """Return the request's owner, and the response if they must connect first."""
     owner = current_owner(state)
     connected = WePayClient(state, owner).authorized
     return owner, None if connected else refusals.to_login(state, owner)
@@ -288,7 +295,7 @@ def _admit(state: State) -> tuple[str | None, ResponseReturnValue | None]:
 def _lead_on(
     state: State, owner: str | None, error: NotAuthorized | TokenRevoked
 ) -> ResponseReturnValue:
-    """Answer a request whose authorization has ended inside of its view, or raise the error."""
+    """Return the response if the authorization ended inside the view, or raise the error."""
     if error.owner != owner or state.settings.access_token is not None:
         raise error
     if find(state, owner).lately:
@@ -299,8 +306,8 @@ def _lead_on(
 
 _IN_CIRCLES = (
     "The authorization ended within a minute of the login that granted it, and the call was not"
-    " executed. Another login would go round in circles: was it disconnected, or does another"
-    " owner connect the same WePay user?"
+    " executed. Another login would loop: was it disconnected, or does another owner connect the"
+    " same WePay user?"
 )
 
 
@@ -309,7 +316,7 @@ def _current_client() -> WePayClient:
     return WePayClient(state, current_owner(state))
 
 
-#: The :class:`WePayClient` of whoever the current request is of.
+#: The :class:`WePayClient` of the current request's owner.
 current_wepay: WePayClient = LocalProxy(_current_client)  # type: ignore[assignment]
 
 
@@ -322,6 +329,6 @@ def _update_token(token: Token, **_: Any) -> None:
     state = current_state()
     owner = current_owner(state)
     if owner is None:
-        raise NotAuthorized("Nobody is logged in to store a token for.")
+        raise NotAuthorized("Nobody is logged in, so no token can be stored.")
     state.store.adopt(owner, token)
     forget(state)

@@ -1,7 +1,7 @@
-"""What kind of front end asks, and which page of this site it stands on.
+"""Detect which kind of front end sends a request, and from which page of this site.
 
-A login begins with a navigation of the browser's and nothing else: a script that polls would
-push the login that is under way out of those that a browser remembers.
+Only a navigation of the browser starts a login: a script that polls would push the current
+login out of the session.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ HTML = ("text/html", "application/xhtml+xml")
 
 
 def front_end(state: State) -> str:
-    """Return what asks: a "page", that is a browser that goes there, "htmx", or a "script".
+    """Return the kind of front end: "page" (a browser that navigates), "htmx" or "script".
 
-    :raises ConfigurationError: if the application's hook gives anything else.
+    :raises ConfigurationError: if the application's hook returns anything else.
     """
     hook = state.hooks.front_end
     chosen = hook() if hook is not None else None
@@ -42,7 +42,7 @@ def _front_end() -> str:
     if headers.get("HX-Request") == "true":
         # https://htmx.org/reference/#request_headers
         return "htmx"
-    # What a browser fetches in advance, it asks for again when the user goes there.
+    # A browser requests a prefetched page again when the user goes there.
     in_advance = "prefetch" in headers.get("Sec-Purpose", headers.get("Purpose", ""))
     if in_advance or headers.get("X-Requested-With") == "XMLHttpRequest":
         return "script"
@@ -56,9 +56,9 @@ def _front_end() -> str:
 
 
 def is_of_a_strangers_page() -> bool:
-    """Tell whether another site's page asks for this address otherwise than by leading here.
+    """Return whether another site's page sends this request without navigating here.
 
-    A link, in a mail for example, leads here; a frame or an image does not.
+    A link, in an e-mail for example, navigates here; a frame or an image doesn't.
     https://www.w3.org/TR/fetch-metadata/
     """
     asked = {name: request.headers.get(f"Sec-Fetch-{name}") for name in ("Mode", "Dest")}
@@ -72,8 +72,8 @@ def is_of_another_site() -> bool:
 
 
 def here() -> str:
-    """Return the path and query of this request, encoded as they came."""
-    # request.full_path is decoded, so it would not always come back as it was.
+    """Return the path and query of this request, as encoded by the client."""
+    # request.full_path is decoded, and doesn't always encode to the same URL again.
     path = request.environ.get("SCRIPT_NAME", "") + request.environ["PATH_INFO"]
     address = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
     if request.query_string:
@@ -82,7 +82,7 @@ def here() -> str:
 
 
 def page_of_request() -> str | None:
-    """Return the path of the page that sent this request, or None if it is no page of this site."""
+    """Return the path of the page that sent this request, or None for another site's page."""
     if request.headers.get("HX-Boosted") == "true" and request.method == "GET":
         # A link to a page, which htmx follows in the browser's place.
         return local_next(here())

@@ -1,4 +1,4 @@
-"""The routes in an application that tells hosts or subdomains apart: on each one of them."""
+"""Register the routes on every host and subdomain of an application that matches them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HOST, SUBDOMAIN = "wepay_host", "wepay_subdomain"
 
 
 class OnEveryHost(Blueprint):
-    """A blueprint whose addresses are on the host of the current request, whichever it is.
+    """A blueprint whose URLs are on the host of the current request.
 
-    So a login begins and ends where the view is that wants it, as without host matching.
+    A login starts and ends on the host of the view that needs it, as without host matching.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,7 +42,7 @@ class _Setup(BlueprintSetupState):
 
 
 def _stay(endpoint: str, values: dict[str, Any]) -> None:
-    """Fill in the current host or subdomain, or outside of a request that of SERVER_NAME."""
+    """Fill in the current host or subdomain, or that of SERVER_NAME outside a request."""
     server = (current_app.config["SERVER_NAME"] or "").lower()
     host = request.host.lower() if has_request_context() else server
     if current_app.url_map.host_matching:
@@ -52,7 +52,7 @@ def _stay(endpoint: str, values: dict[str, Any]) -> None:
 
 
 def _drop(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Take out again what no view asks for."""
+    """Remove the value again, because no view takes it."""
     values = values or {}
     values.pop(HOST, None)
     # What Werkzeug calls the subdomain of a host that is not below SERVER_NAME.

@@ -1,4 +1,4 @@
-"""The pages that logins end on, and what they are about."""
+"""The pages on which a login ends."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ _logger = logging.getLogger("flask_wepay")
 
 
 class Login(NamedTuple):
-    """The login that a request of our own routes is about: where it leads, in which window."""
+    """The login of a request to our own routes: its target, and its kind of window."""
 
     next_path: str | None = None
     popup: bool = False
 
 
 def note_login(next_path: str | None, *, popup: bool) -> None:
-    """Note what this request is about, for whatever answers it."""
+    """Store this request's login, for the response."""
     request.environ[_LOGIN] = Login(next_path or None, popup)
 
 
 def noted_login() -> Login:
-    """Return what this request is about."""
+    """Return this request's login."""
     login: Login = request.environ.get(_LOGIN, Login())
     return login
 
 
 def login_url(next_path: str | None, *, force: bool = False, popup: bool = False) -> str:
-    """Return the address of a login that leads back to a path of this site."""
+    """Return the URL of a login that comes back to a path of this site."""
     return link(
         "wepay.login",
         next=next_path,
@@ -78,8 +78,8 @@ def render(
 ) -> str:
     """Render a page; an application's template of this name comes first.
 
-    Its layout, or a context processor, may ask for what just failed. Our own page needs none of
-    that and stands in.
+    Its layout or a context processor may use what has just failed. Our own page, which
+    doesn't use them, then takes its place.
     """
     language = language_of_request()
     words = language.text(text, seconds=seconds)
@@ -108,7 +108,7 @@ def render(
         return render_template(template, **variables)
     except Exception:
         if may_log():
-            _logger.exception("The template %r failed, so a plain page stands in for it.", template)
+            _logger.exception("The template %r failed, so a plain page is shown instead.", template)
         return _PLAIN.get_template(template).render(variables)
 
 
@@ -123,5 +123,5 @@ def language_of_request() -> Language:
 
 
 def may_log() -> bool:
-    """Tell whether the log takes one more line that visitors can cause."""
+    """Return whether one more line that a visitor can cause may be logged."""
     return current_state().log_lines.take([_MOST_LOGGED]) is None

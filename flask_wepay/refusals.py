@@ -1,6 +1,6 @@
-"""What is answered instead of going on: errors, and refusals for want of a connection.
+"""Responses to errors, and to requests that need a connection first.
 
-A page gets a page, a script a problem document, and htmx is told where to lead the browser.
+A page gets a page, a script gets a problem document, and htmx gets an HX-Redirect.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _logger = logging.getLogger("flask_wepay")
 
 
 def to_login(state: State, owner: str | None) -> ResponseReturnValue:
-    """Send a browser that has to connect first to wepay.login, and back to where it is.
+    """Send a browser that must connect first to wepay.login, and back to this page.
 
-    :raises NotAuthorized: where that can't be: a script asks, the request is no GET, or without
-        Flask-Login nobody is logged in.
+    :raises NotAuthorized: if that isn't possible: for a script, for methods other than GET, or
+        if nobody is logged in and Flask-Login isn't used.
     """
     asks, somebody = front_end(state), owner is not None or browser_may_own(state)
     if asks == "page" and somebody and request.method in ("GET", "HEAD"):
@@ -51,10 +51,10 @@ def to_login(state: State, owner: str | None) -> ResponseReturnValue:
 
 
 def refuse(state: State, owner: str | None, connect_url: str) -> ResponseReturnValue:
-    """Refuse a request for want of a connection; nobody is answered as Flask-Login does.
+    """Refuse a request that needs a connection; if nobody is logged in, as Flask-Login does.
 
-    A script is not, for it would follow to the page to log in on, unless the application has
-    an ``unauthorized_handler``.
+    A script would follow Flask-Login's redirect to the login page, so it gets that response
+    only from an ``unauthorized_handler``.
 
     :raises NotAuthorized: in all other cases.
     """
@@ -70,9 +70,9 @@ def refuse(state: State, owner: str | None, connect_url: str) -> ResponseReturnV
 
 
 def show_error(error: WePayError) -> ResponseReturnValue:
-    """Answer an error of our own routes; other views' errors go on as they are.
+    """Return the response to an error of our own routes; errors of other views propagate.
 
-    Registered for the application, so that an application's own handlers come first.
+    It is registered on the application, so that the application's own handlers come first.
     """
     if request.blueprint != "wepay" and not _is_refusal(error):
         return _leave_to_app(error)
@@ -80,7 +80,7 @@ def show_error(error: WePayError) -> ResponseReturnValue:
 
 
 def answer(error: WePayError) -> ResponseReturnValue:
-    """Answer an error as fits what asked."""
+    """Return the response to an error, in the form that fits the front end."""
     state, status = current_state(), _status(error)
     if status >= 500:
         _log(error)
@@ -118,9 +118,10 @@ def _page(error: WePayError, status: int) -> Response:
 
 
 def _popup() -> str:
-    """Return whether the page that opened this window is to be told: "yes", "maybe" or "".
+    """Return whether to notify the page that opened this window: "yes", "maybe" or "".
 
-    Nobody knows whether WePay sends a state along with a denial. The window's name tells then.
+    It is unknown whether WePay sends the state with a denial. Without it the window's name
+    decides.
     """
     if noted_login().popup:
         return "yes"
@@ -155,7 +156,7 @@ def _at_login() -> bool:
 
 
 def _front_end_of(state: State) -> str:
-    """Return what asks, for an answer that is an error already."""
+    """Return the kind of front end, for a response that is an error already."""
     try:
         return front_end(state)
     except ConfigurationError:
@@ -163,7 +164,7 @@ def _front_end_of(state: State) -> str:
 
 
 def _next_path(error: WePayError) -> str | None:
-    """Return where the user wanted to go: what a login has noted, else the page that asked."""
+    """Return where the user wanted to go: the login's `next`, else the requesting page."""
     asked = page_of_request() if isinstance(error, NotAuthorized) else None
     return noted_login().next_path or asked
 
@@ -178,7 +179,7 @@ def _seconds(error: WePayError) -> int:
 
 
 def _log(error: WePayError) -> None:
-    """Log an error of our own routes; what any visitor can cause is bounded, and no ERROR."""
+    """Log an error of our own routes; what visitors can cause is rate-limited, and not an ERROR."""
     if isinstance(error, ConfigurationError | StoreUnavailable):
         _logger.error("%s: %s", type(error).__name__, error)
     elif may_log():
@@ -204,12 +205,12 @@ def _status(error: WePayError) -> int:
 
 
 def _is_refusal(error: WePayError) -> bool:
-    """Tell whether the current owner was refused a view for want of a connection."""
+    """Return whether the current owner was refused a view that needs a connection."""
     return isinstance(error, NotAuthorized) and error.owner == current_owner(current_state())
 
 
 def _leave_to_app(error: WePayError) -> ResponseReturnValue:
-    """Do with an error what Flask would have done without our handler."""
+    """Handle an error as Flask would without our handler."""
     handlers = current_app.error_handler_spec[None][None]
     bases = type(error).__mro__
     for base in bases[bases.index(WePayError) + 1 :]:

@@ -1,4 +1,4 @@
-"""``flask wepay`` for an application's own runner, which looks at no entry points."""
+"""``flask wepay`` for an application's own runner, which doesn't load entry points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["commands"]
 
 
 class _Commands(click.Group):
-    """The commands, imported when one is asked for: a server never needs them."""
+    """The commands, imported at their first use because a server never needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return _group().list_commands(ctx)
@@ -28,5 +28,5 @@ def _group() -> click.Group:
     return wepay
 
 
-#: What ``app.cli`` is given.
-commands = _Commands("wepay", help="Look after the connections to WePay.")
+#: The commands for ``app.cli``.
+commands = _Commands("wepay", help="Manage the connections to WePay.")

@@ -1,4 +1,4 @@
-"""The routes: login, callback and IPN. Each reads the request, calls one function, answers."""
+"""The routes: login, callback and IPN. Each reads the request, calls a function, responds."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from .tokens import Secret
 
 __all__ = ["blueprint"]
 
-#: Bytes of an IPN's body; a user's IPN has some twenty.
+#: The most bytes of an IPN's body; a user's IPN has some twenty.
 LARGEST_IPN = 64 * 1024
 LONGEST_ARGUMENT = 255
-#: Seconds after which the page of a login in progress looks again.
+#: Seconds after which the page of a login in progress refreshes.
 RELOAD_SECONDS = 2
 
 blueprint = OnEveryHost(
@@ -39,14 +39,14 @@ blueprint = OnEveryHost(
     __name__,
     template_folder="templates",
     static_folder="static",
-    # Without a WEPAY_URL_PREFIX this stands beside the application's own /static.
+    # Without a WEPAY_URL_PREFIX this is next to the application's own /static.
     static_url_path="/_static",
 )
 _logger = logging.getLogger("flask_wepay")
 
 
 def _says_where(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
-    """Let the handlers of an error know where its login leads, and in which window."""
+    """Tell an error's handlers the login's target, and its kind of window."""
 
     @wraps(view)
     def wrapper() -> ResponseReturnValue:
@@ -73,7 +73,7 @@ def login() -> ResponseReturnValue:
     owner = flow.login_owner(state, make=asks == "page")
     if asks != "page" or owner is None:
         return refuse(state, owner, login_url(next_path, force=force, popup=popup))
-    # What would fail after the user was at WePay fails before.
+    # Fail before the user goes to WePay, rather than after.
     login_redirect(state)
     if not force and flow.connection_works(state, owner):
         return _go_on(state)
@@ -83,14 +83,14 @@ def login() -> ResponseReturnValue:
 @blueprint.route("/callback", methods=["GET"], provide_automatic_options=False)
 @_says_where
 def callback() -> ResponseReturnValue:
-    """Take a browser back from WePay, and connect its owner."""
+    """Receive the browser back from WePay, and connect its owner."""
     state = _enter()
     login_state = _secret("state")
     popup = is_in_popup(login_state)
     note_login(None, popup=popup)
     owner = flow.callback_owner(state)
     began = flow.next_of(state, owner, login_state)
-    # Checked again: a session is believed no more than the request that it came with.
+    # Checked again, because a session is no more trustworthy than its request.
     note_login(local_next(began), popup=popup)
     error = request.args.get("error")
     if error is not None:
@@ -113,7 +113,7 @@ def callback() -> ResponseReturnValue:
 
 @blueprint.route("/ipn", methods=["POST"], provide_automatic_options=False)
 def ipn() -> ResponseReturnValue:
-    """Take an IPN, which is a reason to look and never more."""
+    """Receive an IPN, which only triggers a lookup."""
     state = current_state()
     signature = request.args.get(ipns.PARAMETER, "")
     origin = ipns.read_signature(state.settings, signature)
@@ -126,14 +126,14 @@ def ipn() -> ResponseReturnValue:
     try:
         handled = ipns.handle(state, origin, fields)
     except WePayError as error:
-        _logger.warning("An IPN can't be handled now, so WePay delivers it again: %s", error)
+        _logger.warning("An IPN can't be handled now; WePay will deliver it again: %s", error)
     except Exception:
-        _logger.exception("An IPN could not be handled, so WePay delivers it again.")
+        _logger.exception("An IPN could not be handled; WePay will deliver it again.")
     return "", 200 if handled else 503
 
 
 def _go_on(state: State) -> ResponseReturnValue:
-    """Lead a connected user on, or close the pop-up after telling its opener."""
+    """Send a connected user to the target, or notify the pop-up's opener and close it."""
     invitations.end(session)
     next_path, popup = noted_login()
     if popup:
@@ -153,9 +153,9 @@ def protect(response: Response) -> Response:
 
 @blueprint.url_value_preprocessor
 def exempt_ipn_from_csrf(endpoint: str | None, values: Any) -> None:
-    """Let IPNs through Flask-WTF's CSRFProtect, which may be initialised after us.
+    """Exempt IPNs from Flask-WTF's CSRFProtect, which may be initialised after us.
 
-    This runs before any before_request function, CSRFProtect's among them.
+    This runs before all before_request functions, including CSRFProtect's.
     """
     csrf = current_app.extensions.get("csrf")
     if endpoint == "wepay.ipn" and csrf is not None:
@@ -163,7 +163,7 @@ def exempt_ipn_from_csrf(endpoint: str | None, values: Any) -> None:
 
 
 def _enter() -> State:
-    """Begin a route of the browser's; HEAD, which has no business there, is refused."""
+    """Enter a route for browsers; HEAD is refused."""
     if request.method != "GET":
         raise MethodNotAllowed(valid_methods=["GET"])
     state = current_state()
@@ -174,7 +174,7 @@ def _enter() -> State:
 
 
 def _secret(name: str) -> Secret | None:
-    """Return an argument that is short printable ASCII and given once, or None."""
+    """Return an argument if it is short printable ASCII and given once, else None."""
     values = request.args.getlist(name)
     if len(values) != 1 or not 0 < len(values[0]) <= LONGEST_ARGUMENT:
         return None
@@ -182,7 +182,7 @@ def _secret(name: str) -> Secret | None:
 
 
 def _ipn_body() -> Mapping[str, object]:
-    """Return a form or a JSON object; nothing where the body is neither."""
+    """Return the form or the JSON object of an IPN, or an empty mapping for another body."""
     request.max_content_length = LARGEST_IPN
     try:
         if not request.is_json:

@@ -214,10 +214,10 @@ def test_two_objects(make_app: MakeApp, wepay_sandbox: Sandbox, wepay_connect: C
 
 def test_initialised_twice(app: Flask, wepay_sandbox: Sandbox) -> None:
     """The second initialisation on one application says that there was a first one."""
-    with pytest.raises(ConfigurationError, match="initialised on this application already"):
+    with pytest.raises(ConfigurationError, match="already initialised on this application"):
         WePay().init_app(app)
 
-    with pytest.raises(ConfigurationError, match="initialised on this application already"):
+    with pytest.raises(ConfigurationError, match="already initialised on this application"):
         WePay(app)
 
 

@@ -300,7 +300,7 @@ def test_half_a_pair(make_app: MakeApp, hook: str) -> None:
 
 def test_hooks_and_model(make_app: MakeApp) -> None:
     """Hooks beside a token model are an error."""
-    with pytest.raises(ConfigurationError, match="no token_model"):
+    with pytest.raises(ConfigurationError, match="don't pass a token_model"):
         make_store(make_app, "token_getter", "token_setter", token_model=object())
 
 
@@ -482,7 +482,7 @@ def test_prefill_with_another_name(
     answer = prefilled(make_app, lambda: {"email": "a@example.com"})
 
     assert answer.status_code == 500
-    assert "'prefill' gave ['email']" in caplog.text
+    assert "'prefill' returned ['email']" in caplog.text
 
 
 def test_own_token_has_no_owners(merchant: Flask) -> None:

@@ -306,7 +306,7 @@ def test_session_of_the_client(app: Flask, wepay: WePay, wepay_sandbox: Any, url
     with (
         app.app_context(),
         wepay.oauth.wepay._get_oauth_client() as session,
-        pytest.raises(InvalidCall, match="Only addresses under"),
+        pytest.raises(InvalidCall, match="Only URLs under"),
     ):
         session.post(url, withhold_token=True)
 
@@ -499,7 +499,7 @@ def test_registry_that_will_not_do() -> None:
         WePay(apps[1], oauth=OAuth())
     with pytest.raises(ConfigurationError, match="another application"):
         shared.init_app(apps[1])
-    with pytest.raises(ConfigurationError, match="named 'wepay' already"):
+    with pytest.raises(ConfigurationError, match="already has a client named 'wepay'"):
         WePay(apps[2], oauth=taken)
 
 

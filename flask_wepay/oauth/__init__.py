@@ -1,1 +1,1 @@
-"""Connect a user: a login from the button to the grant, and the Authlib client."""
+"""Connect a user: the login from the button to the grant, and the Authlib client."""

@@ -1,4 +1,4 @@
-"""WePay's dialect of OAuth2 for Authlib: its scope, its two requests, its bearer calls.
+"""WePay's dialect of OAuth2 for Authlib: its scope, its two requests and its bearer calls.
 
 https://developer.wepay.com/api/api-calls/oauth2
 """
@@ -27,18 +27,18 @@ from ..tokens import MalformedToken, Token, check_access_token, read_token
 
 __all__ = ["PREFILL", "SCOPE", "WePayApp", "register"]
 
-#: Choosing permissions is no longer supported: it is always all of them.
+#: All permissions, because WePay no longer supports a selection.
 SCOPE = "manage_accounts,collect_payments,view_user,preapprove_payments,send_money"
 PREFILL = ("user_name", "user_email", "user_country")
 
 
 class WePaySession(OAuth2Session):  # type: ignore[misc]
-    """A session of one request: WePay's host only, no redirects, one deadline."""
+    """A session for one request, with WePay's host only, no redirects and one deadline."""
 
     def __init__(self, *, settings: Settings, transport: Transport, **kwargs: Any) -> None:
         super().__init__(scope=SCOPE, **kwargs)
         self._settings = settings
-        # Neither netrc nor the environment's proxies are used by themselves.
+        # Ignore netrc and the environment's proxies.
         self.trust_env = False
         self.verify = settings.ca_bundle
         self.proxies = dict(settings.proxies)
@@ -47,12 +47,12 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
         self.mount(settings.api_url, transport.sessions.current().adapter)
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        """Send a request under the rules that hold for all of them, and read its answer.
+        """Send a request under the rules for all requests, and read its answer.
 
-        :raises InvalidCall: if it would go anywhere but to WePay.
+        :raises InvalidCall: if the URL isn't WePay's.
         """
         if not url.startswith(self._settings.api_url):
-            raise InvalidCall(f"Only addresses under {self._settings.api_url} are called.")
+            raise InvalidCall(f"Only URLs under {self._settings.api_url} are called.")
         seconds = kwargs.pop("timeout", None) or self._settings.timeout
         kwargs |= {
             "timeout": deadline(float(seconds)),
@@ -66,11 +66,11 @@ class WePaySession(OAuth2Session):  # type: ignore[misc]
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow nothing: requests reads a redirect's body even where it must not follow."""
+        """Follow no redirect; requests would read its body even with allow_redirects=False."""
 
 
 def _direct(method: str) -> Callable[..., requests.Response]:
-    """Make a client's method, whose frame has no mapping with a token."""
+    """Return a method of the client, whose frame has no mapping with a token."""
 
     def send(self: WePayApp, url: str, **kwargs: Any) -> requests.Response:
         if "token" in kwargs:
@@ -84,9 +84,9 @@ def _direct(method: str) -> Callable[..., requests.Response]:
 class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
     """The registered Authlib client, ``wepay.oauth.wepay``.
 
-    Used directly it acts for the current owner and returns the bare response:
-    ``wepay.oauth.wepay.post("user", json={})``. The errors are those of requests and
-    Authlib; :meth:`flask_wepay.WePayClient.call` is what gives typed ones.
+    Used directly, it acts for the current owner and returns the plain response:
+    ``wepay.oauth.wepay.post("user", json={})``. It raises the exceptions of requests and
+    Authlib; for typed exceptions use :meth:`flask_wepay.WePayClient.call`.
 
     .. versionadded:: 1.0
     """
@@ -95,13 +95,13 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
 
     @property
     def token(self) -> Mapping[str, Any] | None:
-        """The current owner's token, read anew: never Authlib's copy in ``g``."""
+        """The current owner's token, read each time, and never from Authlib's cache in ``g``."""
         return self._fetch_token()  # type: ignore[no-any-return]
 
     @token.setter
     def token(self, token: Mapping[str, Any]) -> None:
         held = read_token(token)
-        # What is raised below must not show it.
+        # An exception below must not show it.
         del token
         if isinstance(held, str):
             raise MalformedToken(held)
@@ -112,9 +112,9 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
     def create_authorization_url(
         self, redirect_uri: str, *, state: str, **kwargs: Any
     ) -> dict[str, str]:
-        """Return the address of the authorize page, with the documented arguments only.
+        """Return the URL of the authorize page, with the documented arguments only.
 
-        Of further arguments user_name, user_email and user_country are for WePay's form.
+        The arguments user_name, user_email and user_country pre-fill WePay's form.
         """
         arguments = {
             "client_id": self.client_id,
@@ -132,9 +132,9 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         token: Token | Mapping[str, Any] | str | None = None,
         **kwargs: Any,
     ) -> requests.Response:
-        """Send a request to a call of WePay, for the given token or the current owner's.
+        """Send a request to a WePay call, with the given token or the current owner's.
 
-        The response's own copy of the request has no Authorization header.
+        The response's copy of the request has no Authorization header.
         """
         token = _held(token)
         call = check_call(url)
@@ -147,7 +147,7 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         except BaseException as error:  # noqa: BLE001
             error.__cause__ = error.__context__ = None
             failure = error.with_traceback(None)
-        # Raised out here, where nothing leads to the frames that saw the token.
+        # Raised here, where nothing refers to the frames that saw the token.
         raise failure
 
     def _send(
@@ -158,13 +158,13 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
             response: requests.Response = session.request(
                 method, self.api_base_url + call, withhold_token=True, headers=headers, **kwargs
             )
-            # Whoever pickles or logs the response does not have the token.
+            # A pickled or logged response must not contain the token.
             response.request = response.request.copy()
             response.request.headers.pop("Authorization", None)
             return response
 
     def _bearer(self, token: Token | str | None) -> Bearer:
-        # An empty mapping is a look-up that found nothing, not a wish for the owner's token.
+        # An empty mapping means a lookup without a result, not the current owner's token.
         held = _held(self.token) if token is None else token
         if held is None:
             raise MissingTokenError()
@@ -173,39 +173,39 @@ class WePayApp(FlaskOAuth2App):  # type: ignore[misc]
         return Bearer(held)
 
     def authorize_redirect(self, redirect_uri: str | None = None, **kwargs: Any) -> NoReturn:
-        """Refuse: a login that does not go through ``wepay.login`` has none of its checks.
+        """Refuse, because a login outside ``wepay.login`` lacks its checks.
 
         :raises ConfigurationError: always.
         """
         raise ConfigurationError("Send the browser to url_for('wepay.login') instead.")
 
     def authorize_access_token(self, **kwargs: Any) -> NoReturn:
-        """Refuse: the callback is the extension's own.
+        """Refuse, because the extension has its own callback.
 
         :raises ConfigurationError: always.
         """
         raise ConfigurationError("The callback is the extension's own route, 'wepay.callback'.")
 
     def fetch_access_token(self, **kwargs: Any) -> NoReturn:
-        """Refuse: an exchange past the token table revokes what is in it.
+        """Refuse, because an exchange revokes the tokens in the token table.
 
         :raises ConfigurationError: always.
         """
-        raise ConfigurationError("The exchange is the work of the route 'wepay.callback'.")
+        raise ConfigurationError("The route 'wepay.callback' does the exchange.")
 
 
 def _held(token: Token | Mapping[str, Any] | str | None) -> Token | str | None:
-    """Return the token of a mapping, or what is wrong with it: no frame needs the mapping then."""
+    """Return the token of a mapping, or what is wrong with it; no frame keeps the mapping."""
     if token is None or isinstance(token, Token):
         return token
     try:
         return Token(check_access_token(dict(token).get("access_token")), None)  # type: ignore[arg-type]
     except (MalformedToken, TypeError, ValueError):
-        return "'token' is no mapping with a usable 'access_token'"
+        return "'token' isn't a mapping with a valid 'access_token'"
 
 
 def _without_request(error: Exception) -> requests.RequestException:
-    """Return an error of requests without the request and the frames it carries, token and all."""
+    """Return an exception of requests without its request and frames, which have the token."""
     kind = type(error) if isinstance(error, requests.RequestException) else requests.ConnectionError
     return kind(str(error))
 
@@ -218,22 +218,22 @@ def register(
     fetch_token: Callable[[], Mapping[str, Any] | None],
     update_token: Callable[..., None],
 ) -> OAuth:
-    """Register the client "wepay" with a registry, and create it right away.
+    """Register the client "wepay" with a registry, and create it immediately.
 
-    Without a registry a private one is made, and the application's own stays as it is.
+    Without a registry a private one is created, and the application's own is not touched.
 
-    :raises ConfigurationError: if the registry serves another application, or none yet.
+    :raises ConfigurationError: if the registry belongs to another application, or to none yet.
     """
     if registry is None:
-        # OAuth(app) would put itself in the place of the application's registry.
+        # OAuth(app) would replace the application's registry.
         registry = OAuth()
         registry.app = app
     elif registry.app is not app:
         raise ConfigurationError(
-            "'oauth' is a registry of another application, or of none yet: call its"
+            "'oauth' is the registry of another application, or of none yet: call its"
             " init_app(app) first, and give each application a registry of its own."
         )
-    # What is left out here, Authlib would read from WEPAY_* keys of the configuration.
+    # Authlib would read any argument that is missing here from the WEPAY_* settings.
     registry.register(
         "wepay",
         client_cls=WePayApp,
@@ -258,9 +258,10 @@ def register(
             )
         ),
     )
-    # Authlib creates clients lazily and not thread-safely.
+    # Authlib creates clients lazily, which isn't thread-safe.
     if not isinstance(registry.create_client("wepay"), WePayApp):
         raise ConfigurationError(
-            "'oauth' has a client named 'wepay' already: leave that to this extension."
+            "'oauth' already has a client named 'wepay': remove it, because the extension registers"
+            " its own."
         )
     return registry

@@ -1,4 +1,4 @@
-"""Whether the session's cookie comes back with the browser, by the rules that browsers have.
+"""Check that the session cookie survives a login, by the rules of browsers.
 
 https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
 """
@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 
 __all__ = ["check_cookie"]
 
-#: What browsers reach this machine by and do not take for it.
+#: Addresses that reach this machine, but that browsers don't treat as localhost.
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 
 _wrong = ConfigurationError.of
@@ -23,9 +23,9 @@ _wrong = ConfigurationError.of
 def check_cookie(app: Flask, redirect_uri: str | None, begun_on: str | None = None) -> None:
     """Refuse a session cookie that would be lost between a login and its callback.
 
-    `begun_on` is the host of the login; either is None where only a request would tell.
+    `begun_on` is the host of the login. Either URL is None if only a request can tell it.
 
-    :raises ConfigurationError: naming the setting.
+    :raises ConfigurationError: if the cookie would be lost; the message names the setting.
     """
     _check_attributes(app)
     if redirect_uri is not None:
@@ -35,15 +35,15 @@ def check_cookie(app: Flask, redirect_uri: str | None, begun_on: str | None = No
 
 
 def _check_attributes(app: Flask) -> None:
-    """Refuse what makes a browser drop a cookie, or keep it back on the way from WePay."""
+    """Refuse attributes that make a browser drop the cookie, or not send it after WePay."""
     interface = app.session_interface
     name, same_site = interface.get_cookie_name(app), interface.get_cookie_samesite(app)
     if isinstance(same_site, str) and same_site.lower() == "strict":
         raise _wrong(
             "SESSION_COOKIE_SAMESITE",
             'is "Strict"',
-            "the session is not sent when WePay leads the user back, so that every login would"
-            ' fail; use "Lax"',
+            "browsers don't send the session when WePay redirects the user back, so every login"
+            ' would fail; use "Lax"',
         )
     prefix = name.lower().partition("-")[0]
     for key, value, wants_secure in (
@@ -61,7 +61,7 @@ def _check_attributes(app: Flask) -> None:
     ):
         raise _wrong(
             "SESSION_COOKIE_NAME",
-            f"is {name!r}, and the cookie has a domain, or a path other than '/'",
+            f"is {name!r}, but the cookie has a domain, or a path other than '/'",
             "browsers drop such a cookie; leave 'SESSION_COOKIE_DOMAIN' out, and set"
             " 'SESSION_COOKIE_PATH' to \"/\"",
         )
@@ -70,12 +70,12 @@ def _check_attributes(app: Flask) -> None:
 def _check_scheme(app: Flask, redirect_uri: str) -> None:
     parts = urlsplit(redirect_uri)
     host = parts.hostname or ""
-    # Chromium and Firefox send such a cookie to the machine that they run on over http too.
+    # Chromium and Firefox also send such a cookie over http to localhost.
     trusted = parts.scheme == "https" or (is_local(host) and host not in ANY_ADDRESS)
     if not trusted and app.session_interface.get_cookie_secure(app):
         raise _wrong(
             "SESSION_COOKIE_SECURE",
-            f"is set, and a login comes back to {redirect_uri!r}, which gets no such cookie",
+            f"is set, but a login comes back to {redirect_uri!r}, which doesn't get such a cookie",
             "serve the site over https; behind a proxy, did you forget ProxyFix, or an https"
             " 'WEPAY_REDIRECT_URI'?",
         )
@@ -93,9 +93,9 @@ def _check_host(app: Flask, redirect_uri: str, begun_on: str | None) -> None:
     if not shared:
         raise _wrong(
             "SESSION_COOKIE_DOMAIN",
-            f"{what}, and a login on {here!r} comes back to {redirect_uri!r}, which does"
-            " not get this session's cookie",
-            "begin it on the same host, or correct this or 'WEPAY_REDIRECT_URI'",
+            f"{what}, and a login on {here!r} comes back to {redirect_uri!r}, which doesn't"
+            " get this session's cookie",
+            "start it on the same host, or correct this or 'WEPAY_REDIRECT_URI'",
         )
 
 
@@ -105,7 +105,7 @@ def _check_path(app: Flask, redirect_uri: str) -> None:
         key = "SESSION_COOKIE_PATH" if app.config["SESSION_COOKIE_PATH"] else "APPLICATION_ROOT"
         raise _wrong(
             key,
-            f"is {cookie!r}, and a login comes back to {redirect_uri!r}, which does not get this"
+            f"is {cookie!r}, but a login comes back to {redirect_uri!r}, which doesn't get this"
             " session's cookie",
             "set 'SESSION_COOKIE_PATH' to \"/\", or to the path that the site is mounted at",
         )

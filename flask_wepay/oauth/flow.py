@@ -1,4 +1,4 @@
-"""A login from its beginning in the browser to the grant in the token table."""
+"""The flow of a login, from its start in the browser to the grant in the token table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ __all__ = [
     "refusal",
 ]
 
-#: Seconds for asking whether the current token works.
+#: Seconds for checking whether the current token works.
 CHECK_SECONDS = 5.0
 
 _logger = logging.getLogger("flask_wepay")
@@ -78,11 +78,11 @@ def callback_owner(state: State) -> str | None:
 
 
 def connection_works(state: State, owner: str) -> bool:
-    """Ask WePay whether the owner's token works; without one, answer at once.
+    """Return whether the owner's token works, which only WePay can tell.
 
-    WePay wants a new token to be requested only when the current one does not work.
+    WePay asks applications to request a new token only if the current one doesn't work.
 
-    :raises WePayError: if there is no telling; the connection is kept.
+    :raises WePayError: if WePay doesn't tell; the connection is kept.
     """
     client = WePayClient(state, owner)
     if not client.authorized:
@@ -93,7 +93,7 @@ def connection_works(state: State, owner: str) -> bool:
     except (NotAuthorized, TokenRevoked):
         return False
     except TokenInvalid as error:
-        _logger.error("A stored token does not work, and its row is kept: %s", error)
+        _logger.error("WePay refused a stored token; the authorization is kept: %s", error)
         return False
     except Throttled:
         return True
@@ -101,9 +101,9 @@ def connection_works(state: State, owner: str) -> bool:
 
 
 def begin(state: State, owner: str, next_path: str | None, *, popup: bool = False) -> str:
-    """Note a login in the session, and return the address of WePay's authorize page.
+    """Store a login in the session, and return the URL of WePay's authorize page.
 
-    :raises ConfigurationError: if the redirect URI would not do.
+    :raises ConfigurationError: if the redirect URI is invalid.
     """
     key = _key(state, owner)
     _check_redirect_uri(state, key.redirect_uri)
@@ -117,28 +117,28 @@ def begin(state: State, owner: str, next_path: str | None, *, popup: bool = Fals
 
 
 def next_of(state: State, owner: str | None, login_state: Secret | None) -> str | None:
-    """Return the `next` of a login, "" for none, or None if this browser and owner began none."""
+    """Return the `next` of a login or "", or None if this browser and owner didn't start it."""
     if owner is None or login_state is None:
         return None
     return logins.recall(session, login_state, _key(state, owner))
 
 
 def finish(state: State, owner: str | None, login_state: Secret | None, code: Secret | None) -> str:
-    """Exchange the code of a login that this browser began, once.
+    """Exchange the code of a login that this browser started, once.
 
-    Return how far the login got: "granted", "pending" or "dead".
+    Return the progress of the login: "granted", "pending" or "dead" (failed).
 
-    :raises StateMismatch: if this browser and owner did not begin it.
-    :raises WePayError: if there is no token; nothing pretends to be connected.
+    :raises StateMismatch: if this browser and owner didn't start the login.
+    :raises WePayError: if the exchange fails.
     """
     if owner is None or login_state is None or code is None:
-        raise StateMismatch("The callback has no usable code and state, or nobody is logged in.")
+        raise StateMismatch("The callback has no valid code and state, or nobody is logged in.")
     progress = state.store.progress(owner, login_state)
     if progress is not None:
         return progress
     if next_of(state, owner, login_state) is None:
-        raise StateMismatch("This is not a login that this browser began within the last hour.")
-    # Over the budget the state is kept, so that a reload finishes the login.
+        raise StateMismatch("This browser did not start this login within the last hour.")
+    # Over the rate limit the state is kept, so that a reload finishes the login.
     state.caller.admit_exchange(owner)
     place = state.store.release()
     try:
@@ -146,7 +146,7 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
     except StateTaken:
         return "pending"
     key = _key(state, owner)
-    # From here on the row answers for this state.
+    # From now on the row stands for this state.
     logins.forget(session, login_state, key)
     token = _exchange(state, pending, code, key.redirect_uri)
     forget(state)
@@ -157,7 +157,7 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
 def refusal(
     state: State, owner: str | None, login_state: Secret | None, error: str, description: str | None
 ) -> AuthorizationError:
-    """Return what an ``error`` in the callback means; it is believed only with its state."""
+    """Return the exception for an ``error`` in the callback, which counts only with its state."""
     facts = {"error": error, "description": description}
     if next_of(state, owner, login_state) is not None:
         assert owner is not None
@@ -165,12 +165,12 @@ def refusal(
         logins.forget(session, login_state, _key(state, owner))
         signals.send(signals.wepay_denied, owner=owner, **facts)
     if error == "access_denied":
-        return AuthorizationDenied("You did not allow the connection at WePay.", **facts)
-    return AuthorizationError("WePay did not carry out the login.", **facts)
+        return AuthorizationDenied("The user denied the connection at WePay.", **facts)
+    return AuthorizationError("WePay sent the browser back with an error.", **facts)
 
 
 def _exchange(state: State, pending: Pending, code: Secret, redirect_uri: str) -> Token:
-    """Exchange the code with no database connection held, and save the token."""
+    """Exchange the code without holding a database connection, and store the token."""
     try:
         callback_uri = _callback_uri(state, pending)
         token = state.caller.exchange(
@@ -187,7 +187,7 @@ def _exchange(state: State, pending: Pending, code: Secret, redirect_uri: str) -
 
 
 def _key(state: State, owner: str) -> logins.LoginKey:
-    """Return what a login is bound to: with any of it changed, its callback is refused."""
+    """Return what a login is bound to; if any of it changes, the callback is refused."""
     settings = state.settings
     uri = settings.redirect_uri or url_for("wepay.callback", _external=True)
     return logins.LoginKey(owner, settings.client_id, settings.environment, uri)
@@ -195,7 +195,7 @@ def _key(state: State, owner: str) -> logins.LoginKey:
 
 def _callback_uri(state: State, pending: Pending) -> str | None:
     if not pending.id:
-        # With token hooks there is no row that an IPN could be about.
+        # With token hooks there is no row for the signature of an IPN.
         return None
     origin = Origin(pending.id, pending.state_hash)
     return signed(state.settings, lambda: url_for("wepay.ipn", _external=True), origin)
@@ -206,19 +206,19 @@ def _prefill(state: State) -> Mapping[str, Any]:
     unknown = set(given) - set(PREFILL)
     if unknown:
         raise ConfigurationError(
-            f"'prefill' gave {sorted(unknown)}: WePay knows user_name, user_email and user_country."
+            f"'prefill' returned {sorted(unknown)}: use user_name, user_email and user_country."
         )
     texts = {name: plain(value) for name, value in given.items()}
     for name, text in texts.items():
-        # A LocalProxy of None is not None, and says that it is.
+        # A LocalProxy of None equals None, but isn't the object None.
         if text is None and not isinstance(given[name], NoneType):
             kind = type(given[name]).__name__
-            raise ConfigurationError(f"'prefill' gave a {name!r} of type {kind}, not a string.")
+            raise ConfigurationError(f"'prefill' returned a {name!r} of type {kind}, not a string.")
     return {name: text for name, text in texts.items() if text is not None and _fits(name, text)}
 
 
 def _fits(name: str, text: str) -> bool:
-    """Tell whether WePay's form takes a text: what a user is called must not break a login."""
+    """Return whether WePay's form accepts a text, because a user's name must not break a login."""
     if name == "user_country":
         # https://developer.wepay.com/api/api-calls/oauth2
         return text in ("US", "CA")
@@ -226,7 +226,7 @@ def _fits(name: str, text: str) -> bool:
 
 
 def _check_redirect_uri(state: State, uri: str) -> None:
-    """Hold an address that Flask derived to the rules that the setting is held to."""
+    """Check a URL that Flask derived by the rules for the setting."""
     try:
         check_redirect_uri(uri, state.settings.environment, "WEPAY_REDIRECT_URI")
     except ConfigurationError as error:

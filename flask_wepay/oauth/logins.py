@@ -1,4 +1,4 @@
-"""The logins that a browser began, remembered in its session, and where they lead.
+"""A browser's pending logins, kept in its session with their targets.
 
 https://datatracker.ietf.org/doc/html/rfc6749#section-10.12
 """
@@ -32,19 +32,19 @@ __all__ = [
 
 SESSION_KEY = "_wepay_logins"
 MOST_LOGINS = 5
-#: Bytes of JSON that all pending logins together may take in the session.
+#: The most bytes of JSON for all pending logins in the session.
 COOKIE_BUDGET = 1000
 LONGEST_NEXT = 600
 
-#: What the state of a login in a pop-up begins with, and no other one.
+#: The prefix of the state of a login in a pop-up.
 POPUP = "popup."
 
-#: An address's characters besides letters and digits that need no percent-encoding.
+#: The characters of a URL, besides letters and digits, that need no percent-encoding.
 SAFE = "%/?#:@!$&'()*+,;=-._~[]"
 
 
 class LoginKey(NamedTuple):
-    """What a login is bound to besides its state."""
+    """What a login is bound to in addition to its state."""
 
     owner: str
     client_id: int
@@ -53,22 +53,22 @@ class LoginKey(NamedTuple):
 
 
 def new_state(*, popup: bool = False) -> Secret:
-    """Make a state that nobody guesses, and that says whether its login is in a pop-up.
+    """Return a state that can't be guessed, and that marks a login in a pop-up.
 
-    A session would have forgotten that where a callback is loaded again.
+    The session no longer knows that when a callback is reloaded.
     """
     return Secret((POPUP if popup else "") + secrets.token_urlsafe(32))
 
 
 def is_in_popup(state: Secret | None) -> bool:
-    """Tell whether a login is in a window of its own, whose opener waits."""
+    """Return whether a login is in a pop-up, whose opener waits."""
     return state is not None and state.value.startswith(POPUP)
 
 
 def remember(
     session: MutableMapping[str, Any], state: Secret, key: LoginKey, next_path: str | None
 ) -> None:
-    """Note a login in the session; the oldest make room for it, by their `next` first."""
+    """Store a login in the session; if needed, drop the oldest ones, first their `next`."""
     logins = [*_logins(session), [_digest(state, key), int(time.time()), next_path or ""]]
     logins = logins[-MOST_LOGINS:]
     for login in logins:
@@ -78,7 +78,7 @@ def remember(
 
 
 def recall(session: MutableMapping[str, Any], state: Secret, key: LoginKey) -> str | None:
-    """Return the `next` of a login that this browser began, "" for none, or None if it did not."""
+    """Return the `next` of a login or "", or None if this browser didn't start it."""
     digest = _digest(state, key)
     for known, began, next_path in _logins(session):
         if (
@@ -90,7 +90,7 @@ def recall(session: MutableMapping[str, Any], state: Secret, key: LoginKey) -> s
 
 
 def forget(session: MutableMapping[str, Any], state: Secret, key: LoginKey) -> None:
-    """Drop a login that has ended."""
+    """Remove a login that has ended."""
     digest = _digest(state, key)
     logins = _logins(session)
     kept = [login for login in logins if login[0] != digest]
@@ -103,11 +103,11 @@ def forget(session: MutableMapping[str, Any], state: Secret, key: LoginKey) -> N
 def local_path(target: str | None, own_paths: Iterable[str]) -> str | None:
     """Return a `next` that stays on this site, percent-encoded, or None.
 
-    A target that leads back to the extension's own routes is dropped too.
+    A target among the extension's own routes is dropped too.
     """
     if not target or not target.startswith("/") or target.startswith("//"):
         return None
-    # Browsers read a backslash as a slash, and drop tabs and line ends.
+    # Browsers treat a backslash as a slash, and drop tabs and newlines.
     if "\\" in target or any(ord(character) < 0x20 for character in target):
         return None
     encoded = quote(target, safe=SAFE, errors="replace")
@@ -117,12 +117,12 @@ def local_path(target: str | None, own_paths: Iterable[str]) -> str | None:
 
 
 def _resolved(target: str) -> str:
-    """Return the path that the server sees: the browser resolves dots before it asks."""
+    """Return the path as the server sees it, because browsers resolve dots first."""
     return posixpath.normpath("/" + unquote(urlsplit(target).path).lstrip("/"))
 
 
 def _logins(session: MutableMapping[str, Any]) -> list[list[Any]]:
-    """Read the session, in which anything may stand that another version wrote."""
+    """Read the pending logins from the session, in which another version may have written."""
     logins = session.get(SESSION_KEY)
     if not isinstance(logins, list):
         return []
@@ -136,6 +136,6 @@ def _logins(session: MutableMapping[str, Any]) -> list[list[Any]]:
 
 
 def _digest(state: Secret, key: LoginKey) -> str:
-    # The state itself stays out of the cookie, which is signed but not secret.
+    # The cookie, which is signed but readable, does not contain the state itself.
     material = json.dumps([state.value, *key]).encode()
     return base64.urlsafe_b64encode(hashlib.sha256(material).digest()[:18]).decode()
