@@ -14,6 +14,7 @@ from .calls import CALLS, OTHER_CALLS, Call, Context
 from .calls.registry import CREDENTIALS
 from .log import call_name
 from .objects import Application
+from .recurring import charge_due
 from .strictness import Strictness
 from .world import World
 
@@ -85,6 +86,7 @@ class APIAnswer:
 def answer(world: World, request: APIRequest) -> APIAnswer:
     """Do what is asked."""
     strictness = Strictness(world.strict)
+    charge_due(world)
     try:
         return APIAnswer(200, _run(world, request, strictness), strictness.objections)
     except Refused as refusal:

@@ -138,12 +138,12 @@ class Ledger:
             if withdrawal.callback_uri:
                 self._ipns.add(withdrawal.callback_uri, withdrawal_id=withdrawal.withdrawal_id)
 
-    def add_checkout(self, token: Token, **details: Any) -> Checkout:
+    def add_checkout(self, client_id: int, **details: Any) -> Checkout:
         """Begin a payment."""
         with self._lock:
             now = self._clock()
             checkout = Checkout(
-                next(self._ids), token.client_id, create_time=int(now), state_since=now, **details
+                next(self._ids), client_id, create_time=int(now), state_since=now, **details
             )
             self.checkouts[checkout.checkout_id] = checkout
             return checkout

@@ -33,6 +33,7 @@ from .objects import (
     WithdrawalState,
 )
 from .origins import AUTHORIZE, LOOPBACK
+from .recurring import charge_due
 from .world import CLIENT_ID, CLIENT_SECRET, Clock, World
 
 #: Where the sandbox is unless told otherwise; the same as WEPAY_SANDBOX_URL's default.
@@ -107,6 +108,7 @@ class Levers:
         """Move the world's time; a clock of one's own is left alone."""
         if isinstance(self.world.clock, Clock):
             self.world.clock.move(seconds)
+        charge_due(self.world)
 
     def set_clock(self, at: float | str | None = None, *, frozen: bool = False) -> float:
         """Set the world's time, stop it or let it go on, and give it in seconds since 1970.
@@ -481,6 +483,7 @@ class Levers:
     @property
     def ipns(self) -> list[IPN]:
         """List every notification there was, oldest first."""
+        charge_due(self.world)
         return self.world.ipns.all()
 
     def deliver_ipns(self, post: Post | None = None) -> list[IPN]:
@@ -489,6 +492,7 @@ class Levers:
         :param post: called with the address and the form's fields, gives the HTTP status;
             without it they go over HTTP.
         """
+        charge_due(self.world)
         return self.world.ipns.deliver_due(post)
 
     def deliver_ipn(self, ipn_id: int) -> IPN:

@@ -24,7 +24,7 @@ def sandbox() -> LiveSandbox:
         account = ledger.add_account(token, name="Garden", description="Seeds")
         for title in ("A bench", "A tree"):
             ledger.add_checkout(
-                token,
+                sandbox.client_id,
                 account_id=account.account_id,
                 short_description=title,
                 type="donation",

@@ -383,6 +383,7 @@ def test_a_registration_is_confirmed(sandbox: Sandbox, clock: Clock, call: Call)
     ]
     account = {"name": "A", "description": "a", "callback_uri": CALLBACK_URI}
     made = call("account/create", kept["access_token"], **account).json
+    call("account/create", lost["access_token"], **account)
 
     confirmed = sandbox.confirm_user(kept["user_id"])
     clock.move(90 * 24 * 3600)

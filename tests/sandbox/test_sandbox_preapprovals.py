@@ -278,15 +278,114 @@ def test_with_a_card(sandbox: Sandbox, call: Call, account_id: int) -> None:
         "account_id": account_id,
         "payment_method_id": card,
         "payment_method_type": "credit_card",
-        "auto_recur": True,
     }
 
     made = call("preapproval/create", **arguments).json
 
     shown = call("preapproval", preapproval_id=made["preapproval_id"]).json
     assert (shown["state"], shown["payer_email"]) == ("approved", "pat@example.com")
-    assert shown["next_due_time"] == NOW + 30 * DAY
     assert charge(call, account_id, made["preapproval_id"]).json["payer"]["name"] == "Pat Payer"
+
+
+# Payments that make themselves
+
+
+@pytest.fixture
+def recurring(call: Call, account_id: int) -> dict[str, Any]:
+    """Ask for ten dollars a week, four times."""
+    arguments = {
+        "account_id": account_id,
+        "short_description": "Vegetables",
+        "period": "weekly",
+        "amount": 10,
+        "auto_recur": True,
+        "start_time": NOW + DAY,
+        "end_time": NOW + 29 * DAY,
+        "callback_uri": "http://a/ipn",
+        "app_fee": 1,
+        "fee_payer": "payee",
+    }
+    return dict(call("preapproval/create", **arguments).json)
+
+
+def test_recurring(
+    sandbox: Sandbox, clock: Clock, call: Call, account_id: int, recurring: dict[str, Any]
+) -> None:
+    """A recurring preapproval pays at its start, after each period, and until its end."""
+    preapproval_id = approved(sandbox, recurring)
+
+    def look() -> tuple[int, int | None, str]:
+        paid = call("checkout/find", account_id=account_id, preapproval_id=preapproval_id).json
+        shown = call("preapproval", preapproval_id=preapproval_id).json
+        return len(paid), shown["next_due_time"], shown["state"]
+
+    assert look() == (0, NOW + DAY, "approved")
+    clock.move(DAY)
+    assert look() == (1, NOW + 8 * DAY, "approved")
+    clock.move(15 * DAY)
+    assert look() == (3, NOW + 22 * DAY, "approved")
+    clock.move(6 * DAY)
+    assert look() == (4, None, "approved")
+    clock.move(1000 * DAY)
+    assert look() == (4, None, "completed")
+    paid = call("checkout/find", account_id=account_id).json[0]
+    assert (paid["amount"], paid["short_description"], paid["state"]) == (
+        10,
+        "Vegetables",
+        "authorized",
+    )
+    assert (paid["fee"]["app_fee"], paid["fee"]["fee_payer"]) == (1, "payee")
+
+
+def test_recurring_payments_are_told(
+    sandbox: Sandbox, clock: Clock, recurring: dict[str, Any]
+) -> None:
+    """The application hears of them without asking."""
+    approved(sandbox, recurring)
+
+    clock.move(DAY)
+    delivered = sandbox.deliver_ipns(lambda address, fields: 200)
+    clock.move(7 * DAY)
+    second = len(sandbox.ipns)
+    sandbox.move_clock(7 * DAY)
+
+    assert [list(ipn.fields) for ipn in delivered] == [["preapproval_id"], ["checkout_id"]]
+    assert (second, len(sandbox.world.ipns.all())) == (3, 4)
+
+
+@pytest.mark.parametrize("state", ["new", "revoked", "stopped"])
+def test_nothing_recurs_without_consent(
+    sandbox: Sandbox, clock: Clock, call: Call, recurring: dict[str, Any], state: Any
+) -> None:
+    """Without a payer's consent, or after it, nothing is charged."""
+    sandbox.change_preapproval(recurring["preapproval_id"], state)
+
+    clock.move(10 * DAY)
+
+    shown = call("preapproval", preapproval_id=recurring["preapproval_id"]).json
+    assert (shown["last_checkout_id"], shown["next_due_time"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "payments"),
+    [({}, 13), ({"period": "once"}, 1), ({"amount": None}, 0), ({"auto_recur": False}, 0)],
+)
+def test_what_recurs(
+    sandbox: Sandbox,
+    clock: Clock,
+    call: Call,
+    account_id: int,
+    changes: dict[str, Any],
+    payments: int,
+) -> None:
+    """What is for once is paid once, and without an amount nothing is."""
+    arguments = {**CONSENT, "account_id": account_id, "auto_recur": True, **changes}
+    approved(sandbox, call("preapproval/create", **arguments).json)
+
+    clock.move(365 * DAY)
+
+    found = call("checkout/find", account_id=account_id).json
+    assert len(found) == payments
 
 
 # Its end

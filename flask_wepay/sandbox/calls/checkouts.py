@@ -22,7 +22,8 @@ from ..arguments import (
     text,
     uri,
 )
-from ..objects import Checkout, CheckoutState, Preapproval
+from ..objects import Checkout, CheckoutState
+from ..recurring import paid_by
 from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of
 from .context import Context
 from .credit_cards import usable
@@ -162,18 +163,18 @@ def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     details = _details(arguments, fee)
     ledger = context.world.ledger
     if "payment_method" not in arguments:
-        return ledger.add_checkout(context.token, **details)
+        return ledger.add_checkout(context.token.client_id, **details)
     method = arguments["payment_method"]
     asked = method.get(method["type"])
     if not asked or method["type"] == "payment_bank":
         raise Refused(4003)
     if method["type"] == "credit_card":
         details |= _charge_card(context, asked)
-        checkout = ledger.add_checkout(context.token, **details)
+        checkout = ledger.add_checkout(context.token.client_id, **details)
     else:
         preapproval = chargeable(context, asked["id"], arguments)
-        details |= _charge_preapproval(preapproval)
-        checkout = ledger.add_checkout(context.token, **details)
+        details |= paid_by(preapproval)
+        checkout = ledger.add_checkout(context.token.client_id, **details)
         charge = (context.world.clock(), checkout.amount, checkout.checkout_id)
         preapproval.charges.append(charge)
     ledger.change_checkout(checkout, "authorized")
@@ -315,15 +316,6 @@ def _charge_card(context: Context, asked: dict[str, Any]) -> dict[str, Any]:
         "auto_capture": auto_capture,
         "payer_name": card.user_name,
         "payer_email": card.email,
-    }
-
-
-def _charge_preapproval(preapproval: Preapproval) -> dict[str, Any]:
-    shown = {"id": preapproval.preapproval_id}
-    return {
-        "payment_method": {"type": "preapproval", "preapproval": shown},
-        "payer_name": preapproval.payer_name,
-        "payer_email": preapproval.payer_email,
     }
 
 

@@ -23,6 +23,7 @@ from ..arguments import (
     uri,
 )
 from ..objects import PERIODS, Preapproval, PreapprovalState
+from ..recurring import next_charge
 from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of
 from .context import Context
 from .credit_cards import card_of, usable
@@ -40,15 +41,6 @@ def _last(index: int) -> Any:
         return int(preapproval.charges[-1][index]) if preapproval.charges else None
 
     return show
-
-
-def _next_due_time(context: Context, preapproval: Preapproval) -> object:
-    length = PERIODS[preapproval.period]
-    if not preapproval.auto_recur or length is None or preapproval.state != "approved":
-        return None
-    now = context.world.clock()
-    periods = max(0, int(now - preapproval.start_time)) // length
-    return preapproval.start_time + (periods + 1) * length
 
 
 PREAPPROVAL = Shape(
@@ -79,7 +71,7 @@ PREAPPROVAL = Shape(
     manage_uri=_address,
     shipping_address=lambda context, preapproval: None,
     tax=lambda context, preapproval: 0,
-    next_due_time=_next_due_time,
+    next_due_time=lambda context, preapproval: next_charge(preapproval),
     last_checkout_id=_last(2),
     last_checkout_time=_last(0),
 )
