@@ -14,8 +14,14 @@ from flask import Flask
 from store.mariadb import database_url
 from store.owners import BILL, MARY, Platform
 
+from flask_wepay import signals
 from flask_wepay.cli import wepay as commands
-from flask_wepay.errors import ConfigurationError, NotAuthorized, StoreUnavailable
+from flask_wepay.errors import (
+    ConfigurationError,
+    NotAuthorized,
+    StoreUnavailable,
+    TokenRevoked,
+)
 from flask_wepay.tokens import Secret
 
 Make = Callable[..., Platform]
@@ -154,6 +160,27 @@ def test_view_with_an_old_snapshot(make: Make, isolation: str) -> None:
 
         assert client.call("user")["email"] == BILL
 
+    assert platform.reasons() == ["replaced", None]
+
+
+def test_old_snapshot_and_no_other_connection(make: Make, make_app: Any) -> None:
+    """A view that can't look again tells nobody, and the next login finds the connection."""
+    platform = make(pool_size=1, max_overflow=0, pool_timeout=0.5)
+    uri = platform.app.config["SQLALCHEMY_DATABASE_URI"]
+    other = Platform(make_app(SQLALCHEMY_DATABASE_URI=uri), platform.sandbox)
+    platform.connect("alice")
+
+    with platform.received(signals.wepay_token_revoked) as told, platform.app.app_context():
+        session = platform.app.extensions["test"]["db"].session
+        session.execute(platform.table.select()).all()
+        other.connect("alice")
+        with pytest.raises(TokenRevoked):
+            platform.app.extensions["test"]["wepay"].client_for("alice").call("user")
+        session.rollback()
+
+    assert told == []
+    login = platform.browser("alice").get("/wepay/login?next=/donate")
+    assert login.location == "/donate"
     assert platform.reasons() == ["replaced", None]
 
 
