@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -43,6 +44,8 @@ _BLOCK = re.compile(
     r"(?P<body>(?:\n|(?P=indent) {3,}.*\n)*)",
     re.MULTILINE,
 )
+#: What runs the tests of other languages.
+INTERPRETERS = ("node", "php", "ruby")
 _CAPTION = re.compile(r":caption: (.+)")
 
 
@@ -161,7 +164,7 @@ class Reader:
 
     def finish(self) -> None:
         """Be done with the page, which has shown how to run each test that it shows."""
-        assert not self._unrun, f"No '$ pytest' comes after {self._unrun}"
+        assert not self._unrun, f"No command runs {self._unrun}"
 
     def close(self) -> None:
         """Give connections and the names of modules back."""
@@ -244,9 +247,28 @@ class Reader:
                 self._pytest(expected)
             elif command.startswith("python -m flask_wepay.sandbox") and expected:
                 _start_sandbox(command, expected)
+            elif command.split()[0] in INTERPRETERS:
+                self._interpret(command, expected)
             elif command.startswith("export "):
                 for assignment in shlex.split(command)[1:]:
                     self._monkeypatch.setenv(*assignment.split("=", 1))
+
+    def _foreign(self, block: Block) -> None:
+        self._unrun.append(self._save(block))
+
+    _javascript = _php = _ruby = _foreign
+
+    def _interpret(self, command: str, expected: str) -> None:
+        program, *arguments = shlex.split(command)
+        if shutil.which(program) is None:
+            reason = f"There is no {program!r} here."
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        result = subprocess.run(
+            [program, *arguments], cwd=self._directory, capture_output=True, text=True, timeout=120
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        _compare(command, expected, result.stdout)
+        self._unrun.remove(self._directory / arguments[-1])
 
     def _flask(self, command: str, expected: str) -> None:
         # An entry point brings the commands, and a test's runner does not look at those.
