@@ -107,5 +107,8 @@ def disconnect() -> ResponseReturnValue:
 @bp.app_errorhandler(AuthorizationDenied)
 def denied(error: AuthorizationDenied) -> ResponseReturnValue:
     """Take a no for an answer. Never send the user back to WePay from here."""
+    if error.popup:
+        # The page that opened the window is told, and says it there.
+        return wepay.error_response(error)
     flash("You did not connect WePay. You can do so whenever you like.")
     return redirect(url_for("campaigns.dashboard"))

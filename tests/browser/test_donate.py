@@ -48,10 +48,16 @@ def test_donate_and_revoke(visitor: Visitor, sandbox: LiveSandbox) -> None:
     visitor.open(CAMPAIGN)
     visitor.sees("Your connection to WePay has ended.")
     visitor.take_picture("10-campaign-disconnected")
-    visitor.click("Connect again")
-    visitor.click("Allow")
+    visitor.browser.execute_script("window.isTheSame = true")
+    visitor.find("Connect again").click()
+    visitor.go_to_popup()
+    visitor.take_picture("11-popup")
+    visitor.find("Allow").click()
+    visitor.sees_popup_close()
+    visitor.sees("WePay is connected.")
     visitor.sees("Donate with WePay")
-    assert visitor.browser.current_url == visitor.home + CAMPAIGN
+    visitor.take_picture("12-connected-again")
+    assert visitor.browser.execute_script("return window.isTheSame")
 
 
 def test_decline_and_try_again(visitor: Visitor, sandbox: LiveSandbox) -> None:
@@ -91,3 +97,38 @@ def test_wepay_away(visitor: Visitor, sandbox: LiveSandbox) -> None:
     visitor.browser.back()
     visitor.click("Try again")
     visitor.sees("to Robin Ashdown")
+
+
+def test_connect_from_the_donation_dialog(visitor: Visitor, sandbox: LiveSandbox) -> None:
+    """An organizer connects in a pop-up: the page stays, and says no, an error, and yes."""
+    visitor.log_in()
+    visitor.open(CAMPAIGN)
+    visitor.browser.execute_script("window.isTheSame = true")
+
+    visitor.find("Connect with WePay").click()
+    visitor.go_to_popup()
+    visitor.find("Deny").click()
+    visitor.sees_popup_close()
+    visitor.sees("You did not connect WePay.")
+    visitor.take_picture("1-denied")
+
+    sandbox.answer_next("oauth2/token", error_code=1012)
+    visitor.find("Connect with WePay").click()
+    visitor.go_to_popup()
+    visitor.find("Allow").click()
+    visitor.sees("WePay did not make the connection")
+    visitor.take_picture("2-error-in-the-popup")
+    visitor.expect("502 (BAD GATEWAY)")
+    visitor.find("Back to the site").click()
+    visitor.sees_popup_close()
+    visitor.sees("That did not work.")
+
+    visitor.find("Connect with WePay").click()
+    visitor.go_to_popup()
+    visitor.find("Allow").click()
+    visitor.sees_popup_close()
+    visitor.sees("WePay is connected.")
+    visitor.sees("Donate with WePay")
+    visitor.take_picture("3-connected")
+    assert visitor.browser.execute_script("return window.isTheSame")
+    visitor.expected += visitor.said("403 (FORBIDDEN)")

@@ -86,9 +86,7 @@ def shop(visitor: Visitor) -> Visitor:
 def open_popup(visitor: Visitor) -> None:
     """Click on the link, and be in the window that it opens."""
     visitor.find("Connect with WePay").click()
-    visitor.wait.until(lambda browser: len(browser.window_handles) == 2)
-    (popup,) = set(visitor.browser.window_handles) - {visitor.window}
-    visitor.browser.switch_to.window(popup)
+    visitor.go_to_popup()
 
 
 def press(visitor: Visitor, text: str) -> None:
@@ -103,17 +101,13 @@ def heard(visitor: Visitor, times: int = 1) -> list[list[str | None]]:
     return visitor.browser.execute_script("return heard")
 
 
-def wait_until_closed(visitor: Visitor) -> None:
-    visitor.wait.until(lambda browser: browser.window_handles == [visitor.window])
-
-
 def test_connect(shop: Visitor) -> None:
     """The page is told "connected", is not loaded anew, and the window closes itself."""
     open_popup(shop)
     shop.sees("Allow")
     shop.take_picture("1-authorize")
     press(shop, "Allow")
-    wait_until_closed(shop)
+    shop.sees_popup_close()
 
     assert heard(shop) == [["connected", None, "Connect with WePay"]]
     assert shop.browser.execute_script("return messages") == [
@@ -127,16 +121,10 @@ def test_deny(shop: Visitor, sandbox: LiveSandbox, with_state: bool) -> None:
     sandbox.state_on_denial = with_state
     open_popup(shop)
     press(shop, "Deny")
-    wait_until_closed(shop)
+    shop.sees_popup_close()
 
     assert heard(shop) == [["denied", "AuthorizationDenied", "Connect with WePay"]]
-    shop.expected += failures(shop, "403 (FORBIDDEN)")
-
-
-def failures(visitor: Visitor, status: str) -> list[str]:
-    """Let the console name the status of a window that closed."""
-    said = [entry["message"] for entry in visitor.browser.get_log("browser")]
-    return [line for line in said if line.endswith(f"responded with a status of {status}")]
+    shop.expected += shop.said("403 (FORBIDDEN)")
 
 
 def test_error_and_try_again(shop: Visitor, sandbox: LiveSandbox) -> None:
@@ -153,7 +141,7 @@ def test_error_and_try_again(shop: Visitor, sandbox: LiveSandbox) -> None:
     shop.browser.switch_to.window(popup)
     shop.click("Connect again")
     press(shop, "Allow")
-    wait_until_closed(shop)
+    shop.sees_popup_close()
 
     assert [result for result, *_ in heard(shop, 2)] == ["error", "connected"]
 
@@ -166,7 +154,7 @@ def test_back_to_the_site_closes(shop: Visitor, sandbox: LiveSandbox) -> None:
     shop.sees("WePay did not make the connection")
     shop.expect("502 (BAD GATEWAY)")
     press(shop, "Back to the site")
-    wait_until_closed(shop)
+    shop.sees_popup_close()
 
     assert [result for result, *_ in heard(shop)] == ["error"]
 
@@ -200,13 +188,10 @@ def test_button(visitor: Visitor) -> None:
     assert button.accessible_name == "Connect with WePay"
     visitor.browser.execute_script("arguments[0].focus()", button)
     button.send_keys(Keys.ENTER)
-    visitor.wait.until(lambda browser: len(browser.window_handles) == 2)
-    (popup,) = set(visitor.browser.window_handles) - {visitor.window}
-    visitor.browser.switch_to.window(popup)
+    visitor.go_to_popup()
     visitor.find("Allow").send_keys(Keys.ENTER)
-    wait_until_closed(visitor)
+    visitor.sees_popup_close()
 
-    visitor.browser.switch_to.window(visitor.window)
     visitor.sees("Connected with WePay")
     visitor.take_picture("2-connected")
     assert not visitor.browser.find_elements(By.LINK_TEXT, "Connect with WePay")

@@ -88,6 +88,22 @@ class Visitor:
             f"{address} - Failed to load resource: the server responded with a status of {status}"
         )
 
+    def said(self, status: str) -> list[str]:
+        """What the console says of this status, of a window that closed for example."""
+        lines = [entry["message"] for entry in self.browser.get_log("browser")]
+        return [line for line in lines if line.endswith(f"responded with a status of {status}")]
+
+    def go_to_popup(self) -> None:
+        """Be in the window that the page opens."""
+        self.wait.until(lambda browser: len(browser.window_handles) == 2)
+        (popup,) = set(self.browser.window_handles) - {self.window}
+        self.browser.switch_to.window(popup)
+
+    def sees_popup_close(self) -> None:
+        """Be back in the first window, once the other one is closed."""
+        self.wait.until(lambda browser: browser.window_handles == [self.window])
+        self.browser.switch_to.window(self.window)
+
     def loaded_resources(self) -> list[str]:
         script = "return performance.getEntriesByType('resource').map(entry => entry.name)"
         return self.browser.execute_script(script)
