@@ -6,8 +6,9 @@ It imports nothing of the extension, so that each can contradict the other.
 from .answers import ANSWERS, Refused
 from .faults import Hold
 from .ipns import IPN
-from .levers import DEFAULT_URL, AuthorizeRefused
+from .levers import AuthorizeRefused
 from .log import Exchange
+from .payment_levers import DEFAULT_URL
 from .sandbox import Sandbox, create_app
 from .seeds import Seed
 from .world import Clock, World

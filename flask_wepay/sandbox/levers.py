@@ -5,39 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
-
-from flask import Flask
 
 from .answers import Refused
 from .api import API_VERSIONS
-from .faults import Fault, Faults, Hold, When, check_choice, check_seconds, check_type, make_answer
+from .faults import Fault, Faults, Hold, When, check_seconds, check_type, make_answer
 from .gate import Patience
 from .ipns import IPN, Post
 from .log import Exchange, Log
 from .objects import (
     SCOPES,
-    Account,
-    AccountState,
     Application,
-    Card,
-    CardState,
-    Checkout,
-    CheckoutState,
-    Preapproval,
-    PreapprovalState,
     Token,
     User,
-    Withdrawal,
-    WithdrawalState,
 )
-from .origins import AUTHORIZE, LOOPBACK
+from .origins import AUTHORIZE
+from .payment_levers import DEFAULT_URL, PaymentLevers
 from .recurring import charge_due
 from .world import CLIENT_ID, CLIENT_SECRET, Clock, World
-
-#: Where the sandbox is unless told otherwise; the same as WEPAY_SANDBOX_URL's default.
-DEFAULT_URL = "http://127.0.0.1:8010"
 
 
 class AuthorizeRefused(AssertionError):
@@ -47,7 +33,7 @@ class AuthorizeRefused(AssertionError):
     """
 
 
-class Levers:
+class Levers(PaymentLevers):
     """A world, and the levers by which a test moves it.
 
     It can't answer requests by itself: :class:`Sandbox` puts the application over it.
@@ -56,26 +42,16 @@ class Levers:
     client_id = CLIENT_ID
     client_secret = CLIENT_SECRET
 
-    #: The Flask application over this world.
-    app: Flask
-
     def __init__(
         self, world: World | None = None, *, url: str = DEFAULT_URL, names: Iterable[str] = ()
     ) -> None:
-        self.url = url.rstrip("/")
-        self._given = frozenset(name.lower() for name in names)
-        self.world = world or World()
+        super().__init__(world, url=url, names=names)
         #: Every request to ``/v2/`` and its answer, oldest first.
         self.log = Log()
         self.faults = Faults()
         #: In process only: whether connections are refused, as by a WePay that is away.
         self.unreachable = False
         self.patience = Patience(self.move_clock)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Give the hosts that requests may call it by."""
-        return frozenset([*LOOPBACK, *self._given, urlsplit(self.url).hostname or ""])
 
     def _is_own(self, address: SplitResult) -> bool:
         # A given name may lead here through a container's port, or a proxy.
@@ -250,107 +226,6 @@ class Levers:
     def tokens(self, user_id: int) -> list[Token]:
         """List a user's living tokens."""
         return self.world.living_tokens(user_id)
-
-    # Payments
-
-    def confirm_user(self, user_id: int) -> User:
-        """Let a pending user confirm the registration: their accounts wait for them no more."""
-        return self.world.confirm_user(user_id)
-
-    def verify_account(self, account_id: int) -> Account:
-        """Let a merchant have given WePay what it asked for: the account becomes active."""
-        return self.change_account(account_id, "active")
-
-    def change_account(
-        self, account_id: int, state: AccountState, *, reason: str = "fraud"
-    ) -> Account:
-        """Move an account to another state, as WePay would, and queue the IPN.
-
-        :param reason: why it is disabled, one of WePay's words.
-        """
-        check_choice("state", state, get_args(AccountState))
-        account = self.world.ledger.accounts[account_id]
-        reasons = [reason] if state == "disabled" else []
-        self.world.ledger.change_account(account, state, *reasons)
-        return account
-
-    def change_card(self, credit_card_id: int, state: CardState) -> Card:
-        """Move a card to another state, such as "invalid", and queue the IPN."""
-        check_choice("state", state, get_args(CardState))
-        card = self.world.wallet.card(credit_card_id)
-        self.world.wallet.change_card(card, state)
-        return card
-
-    def pay(self, checkout_id: int, *, state: CheckoutState = "authorized") -> Checkout:
-        """Move a payment on, as its payer or WePay would, and queue the IPN.
-
-        :param state: authorized, captured, released, failed or any other of WePay's.
-        :raises ValueError: if there is no such state, or the payment waits for a call.
-        """
-        check_choice("state", state, get_args(CheckoutState))
-        checkout = self.world.ledger.checkout(checkout_id)
-        waits_for = checkout.call_for(state)
-        if waits_for:
-            raise ValueError(f"This payment is {state} by the call {waits_for} only.")
-        self.world.ledger.change_checkout(checkout, state)
-        return checkout
-
-    def pay_at(self, checkout_uri: str, *, decline: bool = False) -> str:
-        """Pay as a payer at the hosted page, and give the address to go back to.
-
-        :param checkout_uri: where the application sent the browser.
-        :param decline: let the card be declined instead.
-        :raises LookupError: if there is no such checkout, or its page leads nowhere.
-        """
-        return self._decide("pay", checkout_uri, "decline" if decline else "pay")
-
-    def approve_at(self, preapproval_uri: str) -> str:
-        """Consent to later payments as a payer, and give the address to go back to.
-
-        :raises LookupError: if there is no such preapproval, or its page leads nowhere.
-        """
-        return self._decide("approve", preapproval_uri, "approve")
-
-    def update_at(self, uri: str) -> str:
-        """Give WePay what it wants to know as a merchant, and give the address to go back to.
-
-        :param uri: what ``/account/get_update_uri`` answered.
-        :raises LookupError: if there is no such account, or its page leads nowhere.
-        """
-        return self._decide("update", uri, "update")
-
-    def withdraw_at(self, withdrawal_uri: str) -> str:
-        """Send the money to the bank as a merchant, and give the address to go back to.
-
-        :raises LookupError: if there is no such withdrawal, or its page leads nowhere.
-        """
-        return self._decide("withdraw", withdrawal_uri, "withdraw")
-
-    def change_preapproval(self, preapproval_id: int, state: PreapprovalState) -> Preapproval:
-        """Move a preapproval to another state, such as "stopped", and queue the IPN."""
-        check_choice("state", state, get_args(PreapprovalState))
-        preapproval = self.world.wallet.preapproval(preapproval_id)
-        self.world.wallet.change_preapproval(preapproval, state)
-        return preapproval
-
-    def change_withdrawal(self, withdrawal_id: int, state: WithdrawalState) -> Withdrawal:
-        """Move a withdrawal to another state, such as "captured", and queue the IPN."""
-        check_choice("state", state, get_args(WithdrawalState))
-        withdrawal = self.world.ledger.withdrawal(withdrawal_id)
-        self.world.ledger.change_withdrawal(withdrawal, state)
-        return withdrawal
-
-    def _decide(self, what: str, address: str, decision: str) -> str:
-        parts = urlsplit(address)
-        back = parts.path
-        # The sandbox itself made it, from whatever port the application asked.
-        if parts.hostname in self.names:
-            client = self.app.test_client()
-            answer = client.post(parts.path, base_url=self.url, data={"decision": decision})
-            back = answer.headers.get("Location", parts.path)
-        if back == parts.path:
-            raise LookupError(f"Nothing to {what} that leads back to an application: {address}")
-        return back
 
     # Faults
 

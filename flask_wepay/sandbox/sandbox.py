@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from flask import Flask
 
 from .gate import Gate
-from .levers import DEFAULT_URL, Levers
+from .levers import Levers
+from .payment_levers import DEFAULT_URL
 from .transport import join
 from .web import make_app
 from .world import World
