@@ -112,6 +112,76 @@ CHECKOUT = {
     "payment_error": None,
 }
 CHANGED = {"checkout_id": 67890, "state": "refunded"}
+CARD = {
+    "credit_card_id": 3322208138,
+    "credit_card_name": "MasterCard xxxxxx4769",
+    "state": "authorized",
+    "user_name": "Bob Smith",
+    "email": "test@example.com",
+    "create_time": 1367958263,
+    "input_source": "card_keyed",
+    "virtual_terminal_mode": "none",
+    "reference_id": "card-1",
+    "expiration_month": 4,
+    "expiration_year": 2030,
+    "bin": "549619",
+    "last_four": "4769",
+    "backing_instrument_name": None,
+}
+CARD_STATE = {"credit_card_id": 3322208138, "state": "new"}
+PREAPPROVAL = {
+    "preapproval_id": 12345,
+    "preapproval_uri": "https://www.wepay.com/api/preapproval/12345",
+    "manage_uri": "https://www.wepay.com/api/preapproval/12345/manage",
+    "account_id": 12345,
+    "short_description": "A magazine",
+    "long_description": "Of trees.",
+    "currency": "USD",
+    "amount": 20.0,
+    "fee_payer": "payer",
+    "state": "approved",
+    "redirect_uri": "https://shop.example/thanks",
+    "callback_uri": "https://shop.example/ipn",
+    "app_fee": 1.0,
+    "period": "monthly",
+    "frequency": 1,
+    "start_time": 1367958263,
+    "end_time": 1367958263,
+    "reference_id": "magazine-1",
+    "shipping_address": None,
+    "shipping_fee": 0.0,
+    "tax": 0.0,
+    "auto_recur": False,
+    "payer_name": "Pat",
+    "payer_email": "pat@example.com",
+    "create_time": 1367958263,
+    "next_due_time": 1367958263,
+    "last_checkout_id": 67890,
+    "last_checkout_time": 1367958263,
+}
+WITHDRAWAL = {
+    "withdrawal_id": 54321,
+    "account_id": 12345,
+    "state": "started",
+    "amount": 100.0,
+    "currency": "USD",
+    "type": "ach",
+    "bank_data": {"name": "A bank", "account_last_four": "6789", "note": "Rent"},
+    "check_data": None,
+    "withdrawal_data": {
+        "create_time": 1367958263,
+        "capture_time": 1367958263,
+        "redirect_uri": "https://shop.example/back",
+        "callback_uri": "https://shop.example/ipn",
+        "withdrawal_uri": "https://www.wepay.com/api/withdrawal/54321",
+    },
+    "in_review": False,
+}
+APP = {"client_id": 12345, "state": "active", "status": "approved", "api_version": "2019-04-03"}
+
+#: Where an answer is known from, where no page of WePay's that shows it is left.
+ACTIVE_MERCHANT = "github.com/activemerchant/active_merchant test/unit/gateways/wepay_test.rb"
+JAVA_SDK = "github.com/wepay/WePay-Java-SDK src/main/java/com/wepay/model"
 OLD_ERROR = {
     "error": "invalid_request",
     "error_description": "invalid payment method",
@@ -133,17 +203,61 @@ ERROR = {
 SAMPLES = {
     "oauth2/token": Sample(f"{CALLS}/oauth2", TOKEN),
     "user": Sample(f"{CALLS}/user", USER),
+    "user/modify": Sample(f"{CALLS}/user", USER),
     "user/register": Sample(f"{CALLS}/user", TOKEN),
-    "app": Sample(
-        f"{CALLS}/app",
-        {"client_id": 12345, "state": "active", "status": "approved", "api_version": "2019-04-03"},
-    ),
+    "user/send_confirmation": Sample(f"{CALLS}/user", USER),
+    "user/resend_confirmation": Sample(f"{CALLS}/user", USER),
+    "app": Sample(f"{CALLS}/app", APP),
+    "app/modify": Sample(f"{CALLS}/app", APP),
     "account": Sample("seen", ACCOUNT),
     "account/find": Sample("seen", [ACCOUNT]),
+    "account/create": Sample("seen", ACCOUNT),
+    "account/modify": Sample("seen", ACCOUNT),
+    "account/delete": Sample(f"{CALLS}/account", {"account_id": 12345, "state": "deleted"}),
+    "account/get_update_uri": Sample(
+        f"{CALLS}/account", {"account_id": 12345, "uri": "https://www.wepay.com/account/12345"}
+    ),
+    "account/get_reserve_details": Sample(
+        f"{JAVA_SDK}/data/AccountReserveData.java",
+        {
+            "account_id": 12345,
+            "currency": "USD",
+            "reserved_amount": 100.0,
+            "withdrawals_schedule": [{"time": 1370112217, "amount": 100.0}],
+        },
+    ),
     "checkout": Sample(f"{CALLS}/checkout", CHECKOUT),
     "checkout/find": Sample(f"{CALLS}/checkout", [CHECKOUT]),
+    "checkout/create": Sample(f"{CALLS}/checkout", CHECKOUT),
+    "checkout/modify": Sample(f"{CALLS}/checkout", CHECKOUT),
+    "checkout/capture": Sample(f"{CALLS}/checkout", CHECKOUT),
+    "checkout/release": Sample(f"{CALLS}/checkout", CHECKOUT),
     "checkout/refund": Sample(f"{CALLS}/checkout", CHANGED),
     "checkout/cancel": Sample(f"{CALLS}/checkout", CHANGED),
+    "credit_card": Sample(f"{CALLS}/credit_card", CARD),
+    "credit_card/find": Sample(f"{CALLS}/credit_card", [CARD]),
+    "credit_card/create": Sample(ACTIVE_MERCHANT, CARD_STATE),
+    "credit_card/transfer": Sample(ACTIVE_MERCHANT, CARD_STATE),
+    "credit_card/authorize": Sample(f"{CALLS}/credit_card", CARD),
+    "credit_card/modify": Sample(f"{CALLS}/credit_card", CARD),
+    "credit_card/delete": Sample(f"{CALLS}/credit_card", CARD_STATE),
+    "preapproval": Sample(f"{JAVA_SDK}/Preapproval.java", PREAPPROVAL),
+    "preapproval/find": Sample(f"{JAVA_SDK}/Preapproval.java", [PREAPPROVAL]),
+    "preapproval/modify": Sample(f"{JAVA_SDK}/Preapproval.java", PREAPPROVAL),
+    "preapproval/create": Sample(
+        f"{CALLS}/preapproval",
+        {name: PREAPPROVAL[name] for name in ("preapproval_id", "preapproval_uri")},
+    ),
+    "preapproval/cancel": Sample(
+        f"{CALLS}/preapproval", {"preapproval_id": 12345, "state": "cancelled"}
+    ),
+    "withdrawal": Sample(f"{CALLS}/withdrawal", WITHDRAWAL),
+    "withdrawal/find": Sample(f"{CALLS}/withdrawal", [WITHDRAWAL]),
+    "withdrawal/modify": Sample(f"{CALLS}/withdrawal", WITHDRAWAL),
+    "withdrawal/create": Sample(
+        f"{JAVA_SDK}/Withdrawal.java",
+        {"withdrawal_id": 54321, "withdrawal_uri": "https://www.wepay.com/api/withdrawal/54321"},
+    ),
     "batch/create": Sample(
         f"{CALLS}/batch",
         {"calls": [{"call": "/user", "reference_id": "1341351", "response": USER}]},
