@@ -37,7 +37,9 @@ from flask_wepay.sandbox.command import sandbox_command
 from flask_wepay.sandbox.control import ACTIONS, VIEWS, Action
 from flask_wepay.settings import DEFAULTS
 
-_DESCRIBED = re.compile(r"^\.\. setting:: (\w+)\n(?: +:default: (.+)\n)?\n +(.+)$", re.MULTILINE)
+_DESCRIBED = re.compile(
+    r"^\.\. setting:: (\w+)\n(?: +:default: (.+)\n)?(?: +:\w+: .+\n)*\n +(.+)$", re.MULTILINE
+)
 
 
 def described(source: Path) -> dict[str, tuple[str, str]]:
@@ -59,11 +61,11 @@ class _Generated(SphinxDirective):
 
 
 class Setting(_Generated):
-    """Describe a setting; its default comes from the code."""
+    """Describe a setting: its type, an example and its page; the default comes from the code."""
 
     required_arguments = 1
     has_content = True
-    option_spec = {"default": str}
+    option_spec = {"default": str, "type": str, "example": str, "see": str}
 
     def run(self) -> list[nodes.Node]:
         """Write it."""
@@ -71,8 +73,22 @@ class Setting(_Generated):
         if key not in DEFAULTS:
             raise self.error(f"{key!r} is no setting: flask_wepay.settings.DEFAULTS lacks it.")
         default = self.options.get("default", f"``{DEFAULTS[key]!r}``".replace("'", '"'))
+        if missing := {"type", "example", "see"} - self.options.keys():
+            raise self.error(f"{key} lacks {sorted(missing)}.")
         indented = [f"   {line}" for line in self.content]
-        return self.parse([f".. confval:: {key}", f"   :default: {default}", "", *indented, ""])
+        example = f"   Example: ``{key} = {self.options['example']}``."
+        return self.parse(
+            [
+                f".. confval:: {key}",
+                f"   :type: {self.options['type']}",
+                f"   :default: {default}",
+                "",
+                *indented,
+                "",
+                f"{example} See {self.options['see']}.",
+                "",
+            ]
+        )
 
 
 class SettingsTable(_Generated):

@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 from blinker import NamedSignal
+from flask import Flask
 from reading import DOCS, README, blocks_of
 
-from flask_wepay import errors, signals, texts
+from flask_wepay import WePay, errors, signals, texts
 from flask_wepay.settings import DEFAULTS
 from flask_wepay.sqla import WePayTokenMixin
 
@@ -28,6 +30,26 @@ def test_every_setting_is_described() -> None:
     described = re.findall(r"^\.\. setting:: (\w+)$", TEXT["settings"], re.MULTILINE)
 
     assert sorted(described) == sorted(DEFAULTS)
+
+
+@pytest.mark.parametrize("key", sorted(DEFAULTS))
+def test_every_example_of_a_setting_is_accepted(key: str) -> None:
+    """Each setting has a type, a page, and an example that an application starts with."""
+    options = re.search(
+        rf"^\.\. setting:: {key}\n((?: +:\w+: .+\n)+)", TEXT["settings"], re.MULTILINE
+    )
+    given = dict(re.findall(r"^ +:(\w+): (.+)$", options[1] if options else "", re.MULTILINE))
+    example = ast.literal_eval(given["example"])
+    if key == "WEPAY_CA_BUNDLE":
+        # Where the system's certificates are, differs from system to system.
+        example = certifi.where()
+    app = Flask("shop")
+    app.config.update(SECRET_KEY="dev", TRUSTED_HOSTS=["www.example.com"], WEPAY_CLIENT_ID=1)
+    app.config.update({"WEPAY_CLIENT_SECRET": "secret", key: example})
+
+    WePay(app)
+
+    assert given.keys() - {"default"} == {"type", "example", "see"}
 
 
 def test_the_readme_gives_the_defaults() -> None:
@@ -70,6 +92,37 @@ def test_every_signal_is_listed() -> None:
 def test_every_error_is_spoken_of(name: str) -> None:
     """There is a page that says when an error is raised, and what to do."""
     assert any(f"`~flask_wepay.errors.{name}`" in text for text in TEXT.values())
+
+
+def test_every_error_has_its_remedy() -> None:
+    """The page on errors has a row for each error, which says what to do."""
+    rows = re.findall(
+        r"^   \* - :exc:`~flask_wepay\.errors\.(\w+)`\n     - .+\n     - .+$",
+        TEXT["errors"],
+        re.MULTILINE,
+    )
+
+    assert sorted([*rows, "WePayError"]) == sorted(errors.__all__)
+
+
+def _log_messages() -> Iterator[str]:
+    """Give the longest literal part of each message that the package logs."""
+    for module in sorted(DOCS.with_name("flask_wepay").rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and ast.unparse(node.func.value) == "_logger"
+                and "sandbox" not in module.parts
+            ):
+                message = ast.literal_eval(node.args[0])
+                yield max(re.split(r"%(?:\(\w+\))?[srd]|:\n", message), key=len).strip()
+
+
+@pytest.mark.parametrize("message", sorted({*_log_messages()}))
+def test_every_log_record_is_listed(message: str) -> None:
+    """The page on logging has each message of the package."""
+    assert message in TEXT["logging"]
 
 
 def _headings() -> Iterator[str]:
