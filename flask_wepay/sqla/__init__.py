@@ -1,7 +1,7 @@
-"""The token table on SQLAlchemy: its model, its rules, and what keeps it in order.
+"""The token table on SQLAlchemy: its model, its rules and its maintenance.
 
-Rows only go pending → granted → dead, so all writes commute: no lock, no lease
-and no order of workers is needed. Only this package imports SQLAlchemy.
+Rows only go pending → granted → ended, so all writes commute: no lock, no lease and no
+order of workers is needed. Only this package imports SQLAlchemy.
 """
 
 from __future__ import annotations

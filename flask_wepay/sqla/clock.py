@@ -1,4 +1,4 @@
-"""Moments as the database tells them, in statements that are built once."""
+"""The database's clock, in statements that are built once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 class moment(FunctionElement[datetime]):  # noqa: N801
-    """Now, or so long ago: by the database's clock where it is a fine one, else this machine's."""
+    """Now, or some time ago, by the database's clock if it is precise, else by this machine's."""
 
     type = _MOMENT
     inherit_cache = True
@@ -45,13 +45,13 @@ def _by_mariadb(element: moment, compiler: Any, **kwargs: Any) -> str:
 
 
 def later(name: str) -> sa.ColumnElement[datetime]:
-    """Return now, or what the named parameter gives where a clock was set back behind that."""
+    """Return now, or the named parameter if a clock was set back to before it."""
     earliest = sa.bindparam(name, type_=_MOMENT)
     return sa.case((earliest > moment(), earliest), else_=moment())
 
 
 def after(last: datetime | None) -> datetime | None:
-    """Return the earliest moment after another one, for the parameter of :func:`later`."""
+    """Return the next possible moment after `last`, for the parameter of :func:`later`."""
     return None if last is None else last + timedelta(microseconds=1)
 
 

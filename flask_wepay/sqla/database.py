@@ -1,4 +1,4 @@
-"""The application's database: where its session reads and writes, and for how long we try."""
+"""The application's database: where its session reads and writes, and how long to retry."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from .session import (
 
 __all__ = ["Database", "Transaction"]
 
-#: Seconds for which a look-up, a row's birth or end, and its grant are tried again; with the
-#: call's own deadline in between, a callback stays under the 30 s after which gunicorn kills it.
+#: Seconds for retries of a lookup, of a row's creation or end, and of its grant. Together with
+#: the call's deadline, a callback stays under the 30 s after which gunicorn kills a worker.
 READ_SECONDS = 1.0
 WRITE_SECONDS = 2.0
 GRANT_SECONDS = 5.0
@@ -40,7 +40,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A short transaction of our own."""
+    """A short transaction of the package's own."""
 
     session: Session
     connection: sa.Connection
@@ -56,7 +56,7 @@ class Transaction:
 
 
 class Database:
-    """Where the token table is; every method raises StoreUnavailable where it can't."""
+    """The database of the token table; every method raises StoreUnavailable if it can't."""
 
     def __init__(self, model: Any, session: Callable[[], Any]) -> None:
         self._mapper = sa.inspect(model)
@@ -64,16 +64,16 @@ class Database:
         #: The token table.
         self.table: sa.Table = model.__table__
         self._insert = self.table.insert()
-        #: Whether row-level security guards the table by a setting, once that was asked.
+        #: Whether row-level security guards the table by a setting, or None if not known yet.
         self._guarded: bool | None = None
 
     def read(
         self, query: sa.Executable, parameters: Any = None, *, fresh: bool = False
     ) -> Sequence[sa.Row[Any]]:
-        """Look something up, on the session's connection where it has one already.
+        """Look something up, on the session's connection if it has one already.
 
-        Waiting for a second one while holding the first would starve a small pool.
-        `fresh` takes another one all the same where that is possible.
+        Waiting for a second connection while holding the first would starve a small connection
+        pool. `fresh` uses another connection nevertheless if one is available.
         """
         session = self._session()
         bind = self._bind(session)
@@ -85,7 +85,7 @@ class Database:
             if not self._has_room(session, bind):
                 raise StoreUnavailable(
                     "The session's transaction has failed, and there is no other connection: roll"
-                    " it back first."
+                    " the transaction back first."
                 )
         return self._repeat(
             READ_SECONDS,
@@ -95,23 +95,23 @@ class Database:
         )
 
     def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
-        """Do some reading on a connection of its own.
+        """Read something on a separate connection, with retries.
 
-        The pool may have kept connections from before a restart of the database, and a
-        serializable one may give up a transaction that only reads.
+        The connection pool may hold connections from before a restart of the database, and
+        under SERIALIZABLE the database may abort a transaction that only reads.
         """
         return self._repeat(
             READ_SECONDS, was_ended, lambda transaction: work(transaction.connection)
         )
 
     def write(self, work: Callable[[Transaction], _Result], place: Place | None = None) -> _Result:
-        """Do some work in a short transaction of its own, again where that may help."""
+        """Write in a short separate transaction, with retries where those may help."""
         return self._repeat(WRITE_SECONDS, may_pass, _impatient(work), place)
 
     def write_grant(
         self, work: Callable[[Transaction], _Result], place: Place | None = None
     ) -> _Result:
-        """Write what must not be lost: try for longer, whatever the driver says of it."""
+        """Write a grant, which must not be lost: retry for longer, whatever the driver reports."""
         return self._repeat(
             GRANT_SECONDS, lambda error: not is_of_the_row(error), _impatient(work), place
         )
@@ -133,7 +133,7 @@ class Database:
         return self.write(known, place)
 
     def hides_its_tenant(self) -> bool:
-        """Tell whether rows are shown by a setting that nobody tells our transactions."""
+        """Return whether a setting that our transactions don't get decides which rows are shown."""
         return self._repeat(READ_SECONDS, was_ended, self._hides_its_tenant)
 
     def _hides_its_tenant(self, transaction: Transaction) -> bool:
@@ -156,15 +156,15 @@ class Database:
         return self._bind(self._session()).engine
 
     def recover(self) -> None:
-        """Roll a failed transaction of the application's session back."""
+        """Roll back a failed transaction of the application's session."""
         session = self._session()
         if session.in_transaction() and not session.is_active:
             session.rollback()
 
     def release(self) -> Place | None:
-        """Give back the connection of the application's session, committing it.
+        """Commit the application's session, so that its connection returns to the pool.
 
-        Return what the transaction was told of its place, for those that follow it.
+        Return the place of the transaction, for the transactions that follow it.
         """
         session = self._session()
         self.recover()
@@ -180,26 +180,26 @@ class Database:
         return place
 
     def can_write_apart(self) -> bool:
-        """Tell whether a transaction beside the application's own is possible just now."""
+        """Return whether a transaction next to the application's own is possible right now."""
         session = self._session()
         bind = self._bind(session)
         return not holds_connection(session, bind) or self._has_room(session, bind)
 
     def _has_room(self, session: Session, bind: Bind) -> bool:
-        """Tell whether another transaction is possible beside one that holds a connection."""
+        """Return whether another transaction is possible next to one that holds a connection."""
         if isinstance(bind, sa.Connection):
-            # It is joined, by a savepoint.
+            # A savepoint joins it.
             return True
         pool = bind.pool
         if bind.dialect.name == "sqlite" and session.is_active:
-            # Its one write lock may be the view's, and so may the only connection.
+            # The view may hold the only write lock, and the only connection.
             with translated():
                 connection = session.connection(bind_arguments={"bind": bind})
             driver: Any = connection.connection.driver_connection
             if driver.in_transaction:
                 return False
         elif isinstance(pool, StaticPool | SingletonThreadPool):
-            # What is committed on the only connection is the view's work too.
+            # A commit on the only connection would commit the view's work too.
             return False
         if isinstance(pool, QueuePool):
             overflow = pool._max_overflow  # noqa: SLF001
@@ -215,7 +215,7 @@ class Database:
         *,
         alone: bool = False,
     ) -> _Result:
-        """Do some work in a transaction of its own; `alone` if it is one statement that reads."""
+        """Work in a separate transaction; `alone` means a single statement that reads."""
 
         def attempt() -> _Result:
             session = self._session()
@@ -245,19 +245,19 @@ class Database:
         return plain(self._session_of_the_app())
 
 
-#: For one statement that reads, PostgreSQL needs no transaction, and so two round trips fewer.
+#: PostgreSQL needs no transaction for a single read, which saves two round trips.
 _READ_ALONE = {"isolation_level": "AUTOCOMMIT"}
 
 
 def _reads_alone(session: Session, bind: Bind) -> bool:
-    """Tell whether a statement needs no transaction, because no event would do more in it."""
+    """Return whether a statement needs no transaction, because no event depends on one."""
     if isinstance(bind, sa.Connection) or bind.dialect.name != "postgresql":
         return False
     return not (bind._has_events or is_told(session, bind))  # noqa: SLF001
 
 
 def _impatient(work: Callable[[Transaction], _Result]) -> Callable[[Transaction], _Result]:
-    """Let some work wait for a lock no longer than is good where others wait for it."""
+    """Limit how long the work waits for a lock, because others wait for the work."""
 
     def waiting_little(transaction: Transaction) -> _Result:
         with impatient(transaction.connection):
@@ -271,6 +271,6 @@ def _rows(result: sa.Result[Any]) -> Sequence[sa.Row[Any]]:
         return result.all()
     except (TypeError, ValueError) as error:
         raise TokenUnreadable(
-            "A row of the token table has a value that its column can't have: correct it, or"
+            "A row of the token table has a value that is invalid for its column: correct it, or"
             f" delete the row ({error})."
         ) from error

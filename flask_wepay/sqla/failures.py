@@ -1,4 +1,4 @@
-"""What a failure of the database means: whether to try again, and on which connection."""
+"""Classify database failures: whether to retry, and on which connection."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..errors import StoreUnavailable
 
 __all__ = ["is_of_the_row", "may_pass", "repeated", "spoils_connection", "translated", "was_ended"]
 
-#: Tries of one piece of work at most, should the clock stand still.
+#: The most attempts, in case the clock stands still.
 MOST_TRIES = 40
-#: Seconds between the first two tries, and between any two at most.
+#: Seconds between the first two attempts, and at most between any two.
 SHORTEST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
-#: Prepared statements that a pooler in between has lost, or has from another client:
+#: Prepared statements that a pooler has lost, or has from another client:
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PREPARED = ("26000", "42P05")
 
@@ -39,10 +39,10 @@ _Result = TypeVar("_Result")
 
 
 def was_ended(error: BaseException) -> bool:
-    """Tell whether the work may succeed at once when it is done again.
+    """Return whether an immediate retry may succeed.
 
-    The connection was cut, a pooler mixed prepared statements up, or the database rolled the
-    transaction back in favour of another one.
+    The connection was closed, a pooler mixed up prepared statements, or the database aborted
+    the transaction in favour of another one.
     """
     if not isinstance(error, DBAPIError):
         return False
@@ -52,7 +52,7 @@ def was_ended(error: BaseException) -> bool:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell whether the work may succeed a little later: a lock, a restart, a full pool."""
+    """Return whether a later retry may succeed: after a lock, a restart or a full pool."""
     if was_ended(error):
         return True
     lasting = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
@@ -60,20 +60,20 @@ def may_pass(error: BaseException) -> bool:
 
 
 def is_of_the_row(error: BaseException) -> bool:
-    """Tell whether the database refuses this very row: a constraint, or a value."""
+    """Return whether the database refuses the row itself: a constraint, or a value."""
     return isinstance(error, IntegrityError | DataError)
 
 
 def spoils_connection(error: BaseException) -> bool:
-    """Tell whether the next try should not get the same connection from the pool.
+    """Return whether a retry must not get the same connection from the pool.
 
-    Only where the database says so: SQLite in memory would lose its data with the connection.
+    Only if the database says so: SQLite in memory would lose its data with the connection.
     """
     return isinstance(error, DBAPIError) and _sqlstate(error) in _PREPARED
 
 
 def _sqlstate(error: DBAPIError) -> str:
-    # psycopg and psycopg2 each name it their own way.
+    # psycopg and psycopg2 name it differently.
     return str(getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or "")
 
 
@@ -86,29 +86,29 @@ def _number(error: DBAPIError) -> int | None:
 def repeated(
     work: Callable[[], _Result], seconds: float, again: Callable[[BaseException], bool]
 ) -> _Result:
-    """Do some work, and do it again for so many seconds while that may help."""
+    """Do some work, with retries for `seconds` while those may help."""
     ends, pause, tries = time.monotonic() + seconds, SHORTEST_PAUSE, 0
     while True:
         tries += 1
         try:
             return work()
         except Exception as error:
-            # What the database ended is tried once more, however slow the machine is.
+            # Work that the database aborted is retried once, however slow the machine is.
             late = time.monotonic() >= ends and not (tries == 1 and was_ended(error))
             if tries == MOST_TRIES or late or not again(error):
                 raise
-        # Random, so that those who met once do not meet again.
+        # Random, so that workers that collided once don't collide again.
         time.sleep(random.uniform(0, pause))  # noqa: S311
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what SQLAlchemy raises into StoreUnavailable."""
+    """Turn SQLAlchemy's exceptions into StoreUnavailable."""
     try:
         yield
     except SQLAlchemyError as error:
         raise StoreUnavailable(
-            f"The token table can't be used just now ({type(error).__name__}). If it is missing or"
-            " lacks a column, run your migrations; else look at the database."
+            f"The token table can't be used right now ({type(error).__name__}). If it is missing or"
+            " lacks a column, run your migrations; otherwise check the database."
         ) from error

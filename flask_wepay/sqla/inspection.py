@@ -1,4 +1,4 @@
-"""What a database has of the token table, and what it is not set up for."""
+"""Inspect the token table in the database, and the database's configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .locks import is_too_old
 
 __all__ = ["Inspection", "inspect"]
 
-#: Milliseconds that Python lets SQLite wait for a lock by itself.
+#: Milliseconds that SQLite waits for a lock by Python's default.
 USUAL_WAIT = 5000
 #: Digits of a second's fraction.
 MICROSECONDS = 6
@@ -26,20 +26,20 @@ _TAKES_THE_LOCK = re.compile(r"\bBEGIN\s+(IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE
 
 
 class Inspection(NamedTuple):
-    """What the database has of the token table."""
+    """The state of the token table in the database."""
 
     #: Its name, in lower case.
     database: str
-    #: What differs from the model, each as a sentence without its full stop.
+    #: The differences from the model, each a sentence without its full stop.
     problems: list[str]
-    #: What the database is not set up for, likewise.
+    #: The problems of the database's configuration, likewise.
     advice: list[str]
 
 
 def inspect(database: Database) -> Inspection:
-    """Compare what migrations left behind with the model, and the database with what it takes.
+    """Compare the table with the model, and the database's configuration with what is needed.
 
-    :raises StoreUnavailable: if the database does not answer.
+    :raises StoreUnavailable: if the database doesn't answer.
     """
     problems = database.look(lambda connection: _problems(database.table, connection))
     name = _name_of(database.engine().dialect)
@@ -97,11 +97,11 @@ def _mariadb_advice(database: Database) -> Iterator[str]:
 
 
 def _missing_indexes(table: sa.Table, connection: sa.Connection) -> list[str]:
-    """Look for what keeps look-ups fast: an older migration, say, has none of them."""
+    """Check for the indexes that keep lookups fast, which an old migration may lack."""
     present = sa.inspect(connection).get_indexes(table.name, table.schema)
     columns = [index["column_names"] for index in present]
     return [
-        f"index {index.name!r} is missing, so look-ups get slower with each login: run your"
+        f"index {index.name!r} is missing, so lookups get slower with each login: run your"
         " migrations"
         for index in sorted(table.indexes, key=lambda index: str(index.name))
         if [column.name for column in index.columns] not in columns
@@ -111,24 +111,24 @@ def _missing_indexes(table: sa.Table, connection: sa.Connection) -> list[str]:
 def _postgresql_advice(database: Database) -> Iterator[str]:
     if database.hides_its_tenant():
         yield (
-            "row-level security shows the rows by a setting of the transaction: set it in the"
+            "row-level security depends on a setting of the transaction: set it in the"
             " session's 'after_begin' event"
         )
     engine = database.engine()
     if engine.dialect.driver == "psycopg" and _prepared_statements_clash(engine):
         yield (
-            "a pooler in between breaks the prepared statements of psycopg: switch them off with"
+            "a pooler breaks the prepared statements of psycopg: turn them off with"
             " connect_args={'prepare_threshold': None}"
         )
 
 
 def _prepared_statements_clash(engine: sa.Engine) -> bool:
-    """Prepare a statement over two connections, which a pooler may lead to the same one."""
-    # New connections, for psycopg numbers the statements of each from 0 on.
+    """Prepare a statement on two connections, which a pooler may map to the same one."""
+    # New connections, because psycopg numbers the statements of each from 0.
     apart = sa.create_engine(engine.url, pool=engine.pool.recreate())
     try:
         with translated(), apart.connect() as first:
-            # Not the pool's any more, which may have room for one.
+            # Detached from the pool, which may have room for only one.
             first.detach()
             with apart.connect() as second:
                 second.detach()
@@ -146,7 +146,7 @@ def _prepared_statements_clash(engine: sa.Engine) -> bool:
 
 
 def _sqlite_advice(database: Database) -> Iterator[str]:
-    """Look at what several processes need; one in memory belongs to a single one."""
+    """Check what several processes need; a database in memory belongs to one process."""
 
     def pragmas(connection: sa.Connection) -> list[Any]:
         names = ("database_list", "journal_mode", "busy_timeout")
@@ -164,7 +164,7 @@ def _sqlite_advice(database: Database) -> Iterator[str]:
 
 
 def _advice_on_begin(database: Database) -> Iterator[str]:
-    """Watch how a transaction begins: the driver alone knows what a listener makes of it."""
+    """Observe how a transaction begins, because only the driver knows what listeners do."""
     pool, begun = database.engine().pool, list[str]()
 
     def trace(driver: Any, *_: Any) -> None:
@@ -175,7 +175,7 @@ def _advice_on_begin(database: Database) -> Iterator[str]:
         driver.set_trace_callback(None)
         return driver.in_transaction, driver.isolation_level
 
-    # This comes before the transaction, whoever listens for its beginning.
+    # This precedes the transaction, whatever listeners there are.
     sa.event.listen(pool, "checkout", trace)
     try:
         in_transaction, isolation_level = database.look(observe)

@@ -1,4 +1,4 @@
-"""What commands do with the whole token table while the application runs."""
+"""Maintain the whole token table while the application runs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from .model import authorization_of, columns_of, newest_first
 
 __all__ = ["Maintenance", "RotationProgress"]
 
-#: Rows that are read, or written, at a time.
+#: Rows that are read or written at a time.
 PAGE = 500
 
 _Result = TypeVar("_Result")
 
 
 class RotationProgress(NamedTuple):
-    """How far a rotation got."""
+    """The progress of a rotation."""
 
-    #: Rows that are encrypted under the newest key now.
+    #: Rows that are now encrypted with the newest key.
     rotated: int
-    #: Rows that no key opens; they stay as they are.
+    #: Rows that no key decrypts; they are kept unchanged.
     unreadable: int
 
 
 class Maintenance:
-    """Go through all rows of one application, and keep them in order."""
+    """Maintains the rows of one application at WePay."""
 
     def __init__(self, database: Database, client_id: int, keyring: Keyring) -> None:
         self._database = database
@@ -50,16 +50,16 @@ class Maintenance:
         return int(self._database.read(query)[0][0])
 
     def rows(self, limit: int = PAGE) -> Iterator[sa.Row[Any]]:
-        """Give all rows of this application, oldest first, reading so many at a time.
+        """Yield all rows of this application, oldest first, reading a batch at a time.
 
-        A living row has in ``current_user_id`` which WePay user is its owner's now. No connection
-        is held in between. :meth:`authorization` opens those with a token.
+        The ``current_user_id`` of an active row is its owner's current WePay user. Between
+        batches no connection is held. :meth:`authorization` decrypts a row with a token.
         """
         for page in self._pages(limit, also=[self._current_user_id()]):
             yield from page
 
     def unreadable(self, sample: int) -> tuple[int, int]:
-        """Open the newest stored tokens; return how many no key opens, and how many were tried."""
+        """Decrypt the newest tokens; return how many no key decrypts, and how many were tried."""
         table = self._table
         query = (
             sa.select(*columns_of(table))
@@ -82,16 +82,16 @@ class Maintenance:
         return authorization_of(row, self._keyring)
 
     def rotate(self, batch_size: int = PAGE) -> Iterator[RotationProgress]:
-        """Encrypt all tokens anew under the newest key, and tell after each batch how far it got.
+        """Encrypt all tokens again with the newest key, and yield the progress after each batch.
 
-        It may run while the application does, be interrupted, and be repeated.
+        It may run while the application runs, may be interrupted, and may be run again.
 
-        :raises StoreUnavailable: if the database does not answer; what is done stays done.
+        :raises StoreUnavailable: if the database doesn't answer; completed batches stay.
         """
         table = self._table
         reseal = (
             table.update()
-            # A row that has ended meanwhile stays without a token.
+            # A row that has ended meanwhile keeps no token.
             .where(table.c.state_hash == sa.bindparam("its"), table.c.token == sa.bindparam("old"))
             .values(token=sa.bindparam("new"))
         )
@@ -111,9 +111,9 @@ class Maintenance:
                 yield {"its": row.state_hash, "old": row.token, "new": new}
 
     def prune(self, days: int) -> int:
-        """Delete rows that died, or were left pending, so many days ago; return how many.
+        """Delete rows that ended, or were left pending, `days` ago; return how many.
 
-        The newest row ever granted to an owner stays, dead or alive, unless a disconnect
+        The newest row ever granted to an owner stays, active or ended, unless a disconnect
         ended it: without it the owner would fall back to an older WePay user.
         """
         table = self._table
@@ -140,16 +140,16 @@ class Maintenance:
         )
 
     def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
-        """Do some other reading where the table is, on a connection of its own.
+        """Read something else from the table's database, on a separate connection.
 
-        :raises StoreUnavailable: if the database does not answer.
+        :raises StoreUnavailable: if the database doesn't answer.
         """
         return self._database.look(work)
 
     def inspect(self) -> Inspection:
-        """Compare what migrations left behind with the model, and SQLite with what it takes.
+        """Compare the table with the model, and SQLite's configuration with what is needed.
 
-        :raises StoreUnavailable: if the database does not answer.
+        :raises StoreUnavailable: if the database doesn't answer.
         """
         return inspect(self._database)
 
@@ -172,7 +172,7 @@ class Maintenance:
             page = self._database.read(query.where(table.c.id > page[-1].id))
 
     def _current_user_id(self) -> sa.ColumnElement[int]:
-        """Compute the WePay user of a living row's owner: that of the newest grant."""
+        """Compute the current WePay user of an active row's owner: that of the newest grant."""
         table, newest = self._table.c, self._table.alias("newest").c
         user_id = (
             sa.select(newest.user_id)
@@ -188,7 +188,7 @@ class Maintenance:
             .correlate(self._table)
             .scalar_subquery()
         )
-        # An owner may have thousands of dead rows, which need not be compared with one another.
+        # An owner may have thousands of ended rows, which needn't be compared with one another.
         living = sa.and_(table.granted_at.is_not(None), table.revoked_at.is_(None))
         return sa.case((living, user_id)).label("current_user_id")
 

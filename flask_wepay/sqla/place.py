@@ -1,8 +1,8 @@
-"""What an application's transaction was told of its tenant, and how far ours can know it.
+"""The tenant of an application's transaction, as far as our transactions can follow it.
 
-All that an event or an engine tells each transaction, ours are told as well. What was told to
-one transaction alone ends with it: PostgreSQL's search path and role can be asked for, other
-settings can't, and so a table that they guard is not written.
+Events and engine options apply to our transactions as well. Settings of a single transaction
+end with it. PostgreSQL's search path and role can be read from it, but other settings can't,
+so a table that they guard isn't written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Place", "is_guarded", "is_told", "move", "place_of", "refuse_guarded
 
 
 class Place(NamedTuple):
-    """Where a transaction finds its tables, and as whom."""
+    """The search path and the role of a transaction."""
 
     search_path: str
     role: str
@@ -40,7 +40,7 @@ _IS_GUARDED = sa.text(
 
 
 def place_of(session: Session, bind: Bind) -> Place | None:
-    """Ask the session's transaction, if it is one of PostgreSQL, what it was told."""
+    """Return the place of the session's transaction, if it is on PostgreSQL."""
     usable = session.is_active and holds_connection(session, bind)
     if not usable or bind.dialect.name != "postgresql":
         return None
@@ -50,30 +50,30 @@ def place_of(session: Session, bind: Bind) -> Place | None:
 
 
 def move(connection: sa.Connection, place: Place | None) -> None:
-    """Look where another transaction looked."""
+    """Apply the place of another transaction."""
     if place is not None:
         connection.execute(_SET, place._asdict())
 
 
 def is_told(session: Session, engine: sa.Engine) -> bool:
-    """Tell whether each transaction may be told its tenant by an event."""
+    """Return whether an event may set the tenant of each transaction."""
     told = session.dispatch.after_begin or session.dispatch.do_orm_execute
     return bool(told or engine.dispatch.begin or engine.pool.dispatch.checkout)
 
 
 def is_guarded(connection: sa.Connection, table: sa.Table) -> bool:
-    """Tell whether PostgreSQL shows rows of a table by a setting of the transaction."""
+    """Return whether a setting of the transaction decides which rows PostgreSQL shows."""
     if connection.dialect.name != "postgresql":
         return False
     return connection.scalar(_IS_GUARDED, {"name": table.fullname}) is True
 
 
 def refuse_guarded(table: sa.Table) -> None:
-    """Refuse to write a guarded table without knowing whose tenant it is for.
+    """Refuse to write a guarded table for an unknown tenant.
 
     :raises StoreUnavailable: always.
     """
     raise StoreUnavailable(
-        f"Row-level security shows the rows of '{table.name}' by a setting that only your own"
-        " transaction knows: set it in the session's 'after_begin' event, for every transaction."
+        f"Row-level security of '{table.name}' depends on a setting that only your own transaction"
+        " has: set it in the session's 'after_begin' event, for every transaction."
     )

@@ -1,8 +1,8 @@
-"""The application's session, and another one like it for transactions of our own.
+"""The application's session, and a similar one for our own transactions.
 
-Whatever an application does to reach its database (routers, tenants, row-level security, an
-outer transaction in its tests) it does with its session: the class, the binds, the options and
-the events of it. So our own transactions are those of a session that has all of these.
+An application configures how to reach its database (routers, tenants, row-level security, an
+outer transaction in its tests) on its session: by the class, the binds, the options and the
+events. So our own transactions use a session that has all of these.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ __all__ = [
     "unprepared",
 ]
 
-#: What a session sends its statements to.
+#: The target of a session's statements.
 Bind = sa.Engine | sa.Connection
 
-#: Where SQLAlchemy 2.1 and 2.0 keep a session's binds.
+#: The attributes in which SQLAlchemy 2.1 and 2.0 keep a session's binds.
 _BINDS = ("binds", "_Session__binds")
 
 
 def session_of(app: Flask) -> Callable[[], Session]:
-    """Return what gives the session of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite.
+    """Return the function that returns the session of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite.
 
     :raises ConfigurationError: if the application has neither.
     """
@@ -54,9 +54,9 @@ def session_of(app: Flask) -> Callable[[], Session]:
 
 
 def plain(session: Any) -> Session:
-    """Return the session behind a registry or a proxy.
+    """Return the session of a registry or a proxy.
 
-    :raises ConfigurationError: if there is no session behind it.
+    :raises ConfigurationError: if it isn't a Session.
     """
     if type(session) is LocalProxy:
         session = session._get_current_object()  # noqa: SLF001
@@ -65,7 +65,7 @@ def plain(session: Any) -> Session:
     if not isinstance(session, Session):
         raise ConfigurationError(
             f"'session' returned a {type(session).__name__}, not a SQLAlchemy Session: pass a"
-            " callable that returns one, and no AsyncSession."
+            " callable that returns one, not an AsyncSession."
         )
     return session
 
@@ -73,8 +73,8 @@ def plain(session: Any) -> Session:
 def like(session: Session) -> Session:
     """Return a new session with the class, attributes, binds, options and events of another.
 
-    It joins a bind that is a connection by a savepoint, so that an outer transaction, such as
-    that of a test suite, can still be rolled back.
+    If a bind is a connection, it joins it with a savepoint, so that an outer transaction, such
+    as that of a test suite, can still be rolled back.
     """
     copy = _copy(session)
     Session.__init__(
@@ -90,9 +90,9 @@ def like(session: Session) -> Session:
 
 
 def joined_to(session: Session, bind: Bind) -> Session:
-    """Return a session within the transaction of another that sends all to one bind.
+    """Return a session in the transaction of another, that sends everything to one bind.
 
-    It flushes nothing, and is not to be committed or closed.
+    It doesn't flush, and must not be committed or closed.
     """
     copy = _copy(session)
     copy.autoflush = False
@@ -100,18 +100,18 @@ def joined_to(session: Session, bind: Bind) -> Session:
 
 
 def pinned(session: Session, bind: Bind) -> Session:
-    """Let a session of our own send all to one bind, however its class would choose."""
+    """Make a session of our own send everything to one bind, whatever its class would choose."""
     vars(session)["get_bind"] = lambda *_, **__: bind
     return session
 
 
 def bind_of(session: Session, mapper: Mapper[Any], insert: sa.Insert) -> Bind:
-    """Return where a session would write a model; what was written is read there too.
+    """Return the bind to which a session would write a model; it is also used to read.
 
-    :raises StoreUnavailable: if the session does not tell.
+    :raises StoreUnavailable: if the session doesn't tell.
     """
     writing = _copy(session)
-    # Routers know a write by its clause, or by the flush of a unit of work.
+    # Routers recognise a write by its clause, or by the flush of a unit of work.
     writing._flushing = True  # noqa: SLF001
     try:
         return writing.get_bind(mapper=mapper, clause=insert)
@@ -123,17 +123,17 @@ def bind_of(session: Session, mapper: Mapper[Any], insert: sa.Insert) -> Bind:
 
 
 def holds_connection(session: Session, bind: Bind) -> bool:
-    """Tell whether the session's transaction has a connection of a bind already."""
+    """Return whether the session's transaction already has a connection of a bind."""
     transaction = session.get_transaction()
     return transaction is not None and bind in transaction._connections  # noqa: SLF001
 
 
 @contextmanager
 def unprepared(connection: sa.Connection) -> Iterator[None]:
-    """Let psycopg prepare nothing in a block.
+    """Keep psycopg from preparing statements in a block.
 
-    Behind a pooler in transaction mode a prepared statement may be another client's of the same
-    name, and so another statement.
+    Behind a pooler in transaction mode, a prepared statement may be another client's statement
+    of the same name.
     """
     driver: Any = connection.connection.driver_connection
     if connection.dialect.driver != "psycopg" or driver is None:
@@ -147,10 +147,10 @@ def unprepared(connection: sa.Connection) -> Iterator[None]:
 
 
 def commit(connection: sa.Connection) -> None:
-    """Commit what a session of our own has begun, without its events.
+    """Commit a session of our own, without its events.
 
-    What an application does after a commit (sends mail, tells an index) is about the work of its
-    own session, of which the attributes of ours still speak.
+    What an application does after a commit (send mail, update an index) concerns the work of
+    its own session, to which the copied attributes still refer.
     """
     transaction = connection.get_nested_transaction() or connection.get_transaction()
     assert transaction is not None
@@ -159,7 +159,7 @@ def commit(connection: sa.Connection) -> None:
 
 def _copy(session: Session) -> Session:
     # As in https://docs.sqlalchemy.org/en/20/orm/persistence_techniques.html, "Custom
-    # Vertical Partitioning": a class may want arguments that nobody else knows.
+    # Vertical Partitioning": a class may require arguments that only it knows.
     copy: Session = object.__new__(type(session))
     vars(copy).update(vars(session))
     return copy

@@ -1,4 +1,4 @@
-"""The statements on the token table, built once: the owner, the row and the like are parameters."""
+"""The statements on the token table, built once; the owner and the row are parameters."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .model import columns_of, newest_first
 
 __all__ = ["Statements"]
 
-#: How many authorizations an IPN makes us ask about at most.
+#: The most authorizations that are looked up for one IPN.
 MOST_LIVING = 20
-#: Why WePay ended an authorization; the other reasons are our own.
+#: The reasons for which WePay ends an authorization; the others are our own.
 LOST = ("revoked", "deleted")
 
 Condition = sa.ColumnElement[bool]
 
 
 class Statements:
-    """What is asked of, and written into, the rows of one application at WePay."""
+    """The statements that read and write the rows of one application at WePay."""
 
     def __init__(self, table: sa.Table, client_id: int) -> None:
         self._table, row = table, table.c
@@ -30,12 +30,12 @@ class Statements:
         mine = (self._of_client, same(row.owner, sa.bindparam("owner", type_=row.owner.type)))
         its_hash = row.state_hash == sa.bindparam("its_state_hash")
         undecided = (row.granted_at.is_(None), row.revoked_at.is_(None))
-        # Whoever began an exchange has a minute to grant the row.
+        # The worker that started an exchange has a minute to grant the row.
         self._pending = sa.and_(*undecided, row.created_at > moment(A_MINUTE)).label("pending")
 
         self.look_up = _look_up(table, mine)
         self.predecessors = _predecessors(table, mine)
-        #: Whose rows a disconnect would end.
+        #: The owners, as the database compares them, whose rows a disconnect would end.
         self.owners = sa.select(row.owner).where(*mine, row.revoked_at.is_(None))
         self.progress = sa.select(row.granted_at, row.revoked_at, self._pending).where(
             *mine, row.state_hash == sa.bindparam("state_hash")
@@ -73,7 +73,7 @@ class Statements:
         self.grant = table.update().where(its_hash, *undecided).values(granted_at=later("earliest"))
         self.replace = self._end(row.id.in_(sa.bindparam("ids", expanding=True)))
         self.abandon = self._end(its_hash, row.granted_at.is_(None))
-        # Named by its id as well: SQLite gives an id out again.
+        # Identified by its id as well as its state hash, because SQLite reuses ids.
         self.end = self._end(row.id == sa.bindparam("its_id"), its_hash)
         its_owner = sa.bindparam("its_owner", type_=row.owner.type)
         self.disconnect = self._end(self._of_client, same(row.owner, its_owner))
@@ -93,7 +93,7 @@ class Statements:
 
 
 def _look_up(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[Any]:
-    """Select the owner's newest row, dead or alive, and the living ones of its WePay user.
+    """Select the owner's newest row, active or ended, and the active rows of its WePay user.
 
     An older authorization of another WePay user is never a candidate: the money
     would go to the wrong merchant.
@@ -111,7 +111,7 @@ def _look_up(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[
             sa.or_(row.expires_at.is_(None), row.expires_at > sa.bindparam("now")),
             row.id != newest.c.id,
         )
-        # By a column that is NULL throughout: it is the order of the index that has just these.
+        # By a column that is NULL in all of them, in the order of the index of these rows.
         .order_by(row.revoked_at.desc(), *newest_first(row))
         .limit(MOST_CANDIDATES)
     )
@@ -120,7 +120,7 @@ def _look_up(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[
 
 
 def _predecessors(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[Any]:
-    """Select the owner's living rows of any WePay user, and the newest, dead or alive."""
+    """Select the owner's active rows of any WePay user, and the newest, active or ended."""
     columns = (table.c.owner, table.c.state_hash, table.c.granted_at, table.c.revoked_at)
     living = sa.select(*columns).where(
         *mine, table.c.granted_at.is_not(None), table.c.revoked_at.is_(None)

@@ -1,4 +1,4 @@
-"""The life of an authorization: one row, which goes pending → granted → dead."""
+"""The life cycle of an authorization: one row, which goes pending → granted → ended."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _logger = logging.getLogger("flask_wepay")
 
 
 class SQLAlchemyStore:
-    """Keep authorizations in the application's own database."""
+    """Stores authorizations in the application's own database."""
 
     def __init__(
         self, model: Any, session: Callable[[], Any], client_id: int, keyring: Keyring
@@ -45,13 +45,13 @@ class SQLAlchemyStore:
         self._client_id = client_id
         self._keyring = keyring
         self._statements = Statements(self._database.table, client_id)
-        #: What commands do with the whole table.
+        #: The maintenance of the whole table, for commands.
         self.maintenance = Maintenance(self._database, client_id, keyring)
 
     # Looking up
 
     def find(self, owner: str, *, fresh: bool = False) -> Found:
-        """Look an owner up with one SELECT, which costs the same whatever the table's size."""
+        """Look up an owner with one SELECT, whose cost doesn't depend on the table's size."""
         now = int(time.time())
         rows = self._database.read(
             self._statements.look_up, {"owner": owner, "now": now}, fresh=fresh
@@ -70,7 +70,7 @@ class SQLAlchemyStore:
         )
 
     def progress(self, owner: str, state: Secret) -> str | None:
-        """Return how far the owner's login with this state got."""
+        """Return the progress of the owner's login with this state."""
         rows = self._database.read(
             self._statements.progress, {"owner": owner, "state_hash": _hash(state)}
         )
@@ -82,21 +82,21 @@ class SQLAlchemyStore:
         return "granted" if granted else "dead"
 
     def user_of_row(self, id_: int, state_hash: str) -> int | None:
-        """Return WePay's user of a granted row, by its id and the start of its state hash."""
+        """Return the WePay user of a granted row, by its id and the start of its state hash."""
         rows = self._database.read(self._statements.row_of_ipn(id_, state_hash))
         if rows and rows[0].pending:
-            raise StoreUnavailable("The login of this row is being finished just now.")
+            raise StoreUnavailable("The login of this row is still in progress.")
         return rows[0].user_id if rows else None
 
     def living(self, user_id: int) -> tuple[Authorization, ...]:
-        """Return the living authorizations of a WePay user, whoever owns them, newest first."""
+        """Return the active authorizations of a WePay user, of all owners, newest first."""
         rows = self._database.read(self._statements.living, {"user_id": user_id})
         return tuple(authorization_of(row, self._keyring) for row in rows)
 
-    # The life of a row
+    # The life cycle of a row
 
     def begin(self, owner: str, state: Secret, place: Any = None) -> Pending:
-        """Create the pending row, and note what was granted before it."""
+        """Create the pending row, and return it with the owner's earlier grants."""
         try:
             pending = self._database.write_first(
                 lambda transaction: self._begin(transaction, owner, _hash(state)), place
@@ -109,8 +109,8 @@ class SQLAlchemyStore:
         return replace(pending, place=place)
 
     def _begin(self, transaction: Transaction, owner: str, state_hash: str) -> Pending:
-        # The INSERT comes first: SQLite waits for its lock then, where a transaction
-        # that began by reading would fail at once.
+        # The INSERT comes first, so that SQLite waits for the lock; a transaction that
+        # starts with a read would fail immediately.
         created = transaction.execute(
             self._statements.insert,
             {"client_id": self._client_id, "owner": owner, "state_hash": state_hash},
@@ -127,7 +127,7 @@ class SQLAlchemyStore:
         )
 
     def grant(self, pending: Pending, token: Token) -> None:
-        """Grant the row, and end those that WePay revoked by this exchange."""
+        """Grant the row, and end the rows that WePay revoked through this exchange."""
         granted = self._database.write_grant(
             lambda transaction: self._grant(transaction, pending, token), pending.place
         )
@@ -136,7 +136,7 @@ class SQLAlchemyStore:
 
     def _grant(self, transaction: Transaction, pending: Pending, token: Token) -> bool:
         statements = self._statements
-        # A clock that was set back must not make an older WePay user the owner's.
+        # A clock that was set back must not bring back an older WePay user of the owner.
         values = {
             **self._granted_values(pending, token),
             "earliest": after(pending.last_granted_at),
@@ -145,9 +145,9 @@ class SQLAlchemyStore:
         if transaction.execute(statements.grant, {**its, **values}).rowcount == 0:
             rows = transaction.rows(statements.granted_at, its)
             if rows:
-                # Granted: an earlier try of ours was committed after all.
+                # Granted: our earlier attempt was committed after all.
                 return rows[0].granted_at is not None
-            # Somebody has pruned it.
+            # It was pruned meanwhile.
             row = {
                 "client_id": self._client_id,
                 "owner": pending.owner,
@@ -159,9 +159,9 @@ class SQLAlchemyStore:
         return True
 
     def _replace(self, transaction: Transaction, pending: Pending, token: Token) -> None:
-        """End the predecessors: their exchanges were answered before this one was sent.
+        """End the predecessors, whose exchanges were answered before this one was sent.
 
-        One that is locked is left to its next use: this token must not wait for a view to end.
+        A locked one is left to its next use: this token must not wait for a view to finish.
         """
         which = {"predecessors": pending.predecessors, "user_id": token.user_id}
         rows = transaction.rows(self._statements.unlocked, which)
@@ -191,17 +191,17 @@ class SQLAlchemyStore:
         try:
             self._database.execute(self._statements.abandon, parameters, pending.place)
         except StoreUnavailable:
-            # The row then stays pending, which after a minute means the same.
-            _logger.warning("A login that failed could not be noted as such.")
+            # The row then stays pending, which means the same after a minute.
+            _logger.warning("A failed login can't be recorded; its row stays pending.")
 
     def end(self, authorization: Authorization, reason: str) -> bool:
-        """Mark an authorization dead, and return whether this call did it."""
+        """End an authorization, and return whether this call ended it."""
         if not self._database.can_write_apart():
-            _logger.info("A dead row is left to be marked at a later use: the view is writing.")
+            _logger.info("A revoked row is marked at a later use, because the view is writing.")
             return False
         owner = {"owner": authorization.owner}
         try:
-            # With a clock that was set back `ended_last` must still find this one.
+            # If a clock was set back, `ended_last` must still find this row.
             latest = self._database.read(self._statements.latest_end, owner, fresh=True)[0][0]
             ended = self._database.execute(
                 self._statements.end,
@@ -213,14 +213,14 @@ class SQLAlchemyStore:
                 },
             )
         except StoreUnavailable:
-            _logger.warning("A dead row is left to be marked at a later use.", exc_info=True)
+            _logger.warning("A revoked row is marked at a later use.", exc_info=True)
             return False
         return ended == 1
 
     def ended_last(self, owner: str, user_id: int | None, authorization: Authorization) -> bool:
-        """Tell whether this authorization was the last of the owner's to end.
+        """Return whether this authorization was the last of the owner's to end.
 
-        Of several workers that each mark one row, exactly one finds its own here.
+        If several workers each end a row, this is true for exactly one of them.
         """
         rows = self._database.read(
             self._statements.last_lost, {"owner": owner, "user_id": user_id}, fresh=True
@@ -228,10 +228,10 @@ class SQLAlchemyStore:
         return [tuple(row) for row in rows] == [(authorization.id, authorization.state_hash)]
 
     def disconnect(self, owner: str) -> None:
-        """End all of the owner's rows, pending ones too."""
+        """End all rows of the owner, pending ones too."""
         if not self._database.can_write_apart():
             raise StoreUnavailable(
-                "The view's own transaction holds the database: commit it before disconnecting."
+                "The view's own transaction locks the database: commit it before you disconnect."
             )
         self._check_owner(
             owner,
@@ -243,26 +243,26 @@ class SQLAlchemyStore:
         )
 
     def adopt(self, owner: str, token: Token) -> None:
-        """Store a token that was obtained elsewhere as an authorization of its own."""
+        """Store a token that was obtained elsewhere as a separate authorization."""
         pending = self.begin(owner, Secret(secrets.token_urlsafe()))
-        # It may be older than those that are here: which of them are dead, their use finds out.
+        # It may be older than the stored ones; their use detects which of them are revoked.
         self.grant(replace(pending, predecessors=()), token)
 
     def _check_owner(self, owner: str, found: Iterable[str]) -> None:
-        """Refuse a column that takes one owner for another: a stranger would act as the first."""
+        """Refuse a column that confuses two owners: one would act as the other."""
         if any(other != owner for other in found):
             table = self._database.table.name
             raise ConfigurationError(
-                f"The column 'owner' of '{table}' takes different owners for the same:"
-                " give it a collation that tells them apart."
+                f"The column 'owner' of '{table}' treats different owners as the same:"
+                " give it a collation that distinguishes them."
             )
 
     def recover(self) -> None:
-        """Roll a failed transaction of the application's session back."""
+        """Roll back a failed transaction of the application's session."""
         self._database.recover()
 
     def release(self) -> Any:
-        """Give back the connection of the application's session, committing it."""
+        """Commit the application's session, so that its connection returns to the pool."""
         return self._database.release()
 
 

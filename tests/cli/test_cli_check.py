@@ -505,7 +505,7 @@ def test_database_away(look: Any, make_app: Any, tmp_path: Path) -> None:
 
     [(status, text)] = look(app, "token table")
 
-    assert (status, "can't be used just now" in text) == ("fail", True)
+    assert (status, "can't be used right now" in text) == ("fail", True)
 
 
 def test_unreadable(look: Any, make_app: Any, connect: Any, tmp_path: Path) -> None:

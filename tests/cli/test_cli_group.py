@@ -182,7 +182,7 @@ def test_database_away(run: Run, make_app: Any, args: list[str]) -> None:
     result = run(*args, app=app)
 
     assert result.exit_code == 1
-    assert "Error: The token table can't be used just now" in result.stderr
+    assert "Error: The token table can't be used right now" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -631,7 +631,7 @@ def test_failed_session_in_a_view(
     with app.app_context():
         fail(session())
         client = app.extensions["test"].client_for("1")
-        with pytest.raises(StoreUnavailable, match="roll it back first"):
+        with pytest.raises(StoreUnavailable, match="roll the transaction back first"):
             _ = client.authorized
         session.rollback()
         assert client.authorized

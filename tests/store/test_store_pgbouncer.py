@@ -119,7 +119,7 @@ def test_check_of_a_server_that_refuses_more(
 
     output = app.test_cli_runner().invoke(commands, ["check"]).output
 
-    assert "The token table can't be used just now (OperationalError)" in " ".join(output.split())
+    assert "The token table can't be used right now (OperationalError)" in " ".join(output.split())
 
 
 def test_check_without_a_pooler(make_app: Any, wepay_sandbox: Any) -> None:
