@@ -254,7 +254,9 @@ class Reader:
                     self._monkeypatch.setenv(*assignment.split("=", 1))
 
     def _foreign(self, block: Block) -> None:
-        self._unrun.append(self._save(block))
+        # Without a name it is a piece of a page, for a browser.
+        if block.caption is not None:
+            self._unrun.append(self._save(block))
 
     _javascript = _php = _ruby = _foreign
 
