@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import re
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,17 @@ def test_metadata(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Description-Content-Type"].startswith("text/x-rst")
     assert set(metadata.get_all("Provides-Extra")) == {"redis", "testing"}
+
+
+def test_pythons(metadata: Message) -> None:
+    """The Pythons that the metadata names are those that the pages say are tested."""
+    named = "Programming Language :: Python :: 3."
+    classifiers = metadata.get_all("Classifier")
+    minors = {c.removeprefix(named) for c in classifiers if c.startswith(named)}
+
+    for page in ("README.rst", "CONTRIBUTING.rst"):
+        (tested,) = re.findall(r"3\.\d+(?:, 3\.\d+)* and 3\.\d+", (ROOT / page).read_text())
+        assert set(re.findall(r"3\.(\d+)", tested)) == minors, page
 
 
 def test_wheel_adds_the_command(wheel: zipfile.ZipFile) -> None:
