@@ -24,8 +24,14 @@ VALUES = st.recursive(
 COMMON = {*range(1001, 1017), 7003}
 
 
+#: What /checkout/create took before 2015-09-09.
+OF_OLD_VERSIONS = ("app_fee", "redirect_uri", "payment_method_id", "payment_method_type")
+
+
 def arguments_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
     known = {argument.name: VALUES for argument in CALLS[name].arguments}
+    if name == "checkout/create":
+        known |= dict.fromkeys(OF_OLD_VERSIONS, VALUES)
     credentials = {
         argument.name: st.just(CREDENTIALS[argument.name]) for argument in CALLS[name].credentials
     }
@@ -50,6 +56,8 @@ def test_any_arguments(one_sandbox: Sandbox, name: str, data: st.DataObject) -> 
     """A call with any arguments is done, or refused with an error that its declaration has."""
     one_sandbox.reset()
     one_sandbox.world.strict = data.draw(st.booleans())
+    version = data.draw(st.sampled_from(["2014-01-08", "2019-04-03"]))
+    one_sandbox.world.applications[12345].api_version = version
     token = one_sandbox.issue_token(BILL)
     headers = {"Content-Type": "application/json"}
     if not CALLS[name].credentials or data.draw(st.booleans()):

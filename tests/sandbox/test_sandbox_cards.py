@@ -328,3 +328,32 @@ def test_modify_a_checkout(sandbox: Sandbox, call: Call, account_id: int, card_i
 
     assert answer.json["callback_uri"] == "http://b/ipn"
     assert [ipn.callback_uri for ipn in sandbox.ipns] == ["http://b/ipn"]
+
+
+@pytest.mark.parametrize("by", ["payment_method", "preapproval"])
+def test_first_versions(
+    sandbox: Sandbox, call: Call, account_id: int, card_id: int, by: str
+) -> None:
+    """The first versions named a card or a preapproval beside the rest, and had no currency."""
+    sandbox.world.applications[12345].api_version = "2015-08-15"
+    consent = {"account_id": account_id, "short_description": "x", "period": "monthly"}
+    agreed = call("preapproval/create", payment_method_id=card_id, **consent).json
+    method = {
+        "payment_method": {"payment_method_id": card_id, "payment_method_type": "credit_card"},
+        "preapproval": {"preapproval_id": agreed["preapproval_id"]},
+    }[by]
+    payment = {
+        "account_id": account_id,
+        "short_description": "A bench",
+        "type": "goods",
+        "amount": 20,
+        "auto_capture": False,
+        "redirect_uri": "https://shop.example/thanks",
+    }
+
+    made = call("checkout/create", **payment, **method).json
+
+    assert made.keys() == {"checkout_id"}
+    paid = sandbox.world.ledger.checkouts[made["checkout_id"]]
+    assert (paid.state, paid.currency, paid.payer_name) == ("authorized", "USD", "Pat Payer")
+    assert (paid.auto_release, paid.hosted_checkout) == (False, None)

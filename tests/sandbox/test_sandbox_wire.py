@@ -216,7 +216,9 @@ def rails(
 
 
 def test_wepay_rails(sandbox: LiveSandbox) -> None:
-    """wepay-rails gets a token, and its calls are made, with arguments of today."""
+    """wepay-rails goes through login, account, checkout, refund, cancel and revocation."""
+    # The version that an application of its time has.
+    sandbox.world.applications[12345].api_version = "2014-01-08"
     url = (
         f"{sandbox.url}/v2/oauth2/authorize?client_id=12345"
         "&scope=manage_accounts,collect_payments,view_balance,view_user"
@@ -231,22 +233,36 @@ def test_wepay_rails(sandbox: LiveSandbox) -> None:
 
     token = rails(sandbox, "/oauth2/token", None, login)[1]["access_token"]
     account = rails(sandbox, "/account/create", token, {"name": "G", "description": "S"})[1]
-    # perform_checkout, with a currency and without what was renamed since.
+    # lib/api/checkout_methods.rb, perform_checkout
     payment = {
         "callback_uri": "http://www.example.com/wepay/ipn?security_token=1",
+        "redirect_uri": "http://www.example.com/wepay/checkout?security_token=1",
+        "fee_payer": "Payee",
         "type": "GOODS",
         "charge_tax": "0",
         "app_fee": "0",
         "auto_capture": "1",
         "require_shipping": "1",
+        "shipping_fee": "0",
         "account_id": str(account["account_id"]),
         "amount": "300",
         "short_description": "This is a checkout test!",
-        "currency": "USD",
     }
-    checkout = rails(sandbox, "/checkout/create", token, payment)[1]
-    found = rails(sandbox, "/checkout", token, {"checkout_id": str(checkout["checkout_id"])})
-    assert found == (200, checkout)
+    made, other = [rails(sandbox, "/checkout/create", token, payment)[1] for _ in range(2)]
+    assert made == {
+        "checkout_id": made["checkout_id"],
+        "checkout_uri": f"{sandbox.url}/checkout/{made['checkout_id']}",
+    }
+    assert sandbox.pay_at(made["checkout_uri"]).startswith(payment["redirect_uri"])
+    paid = {"checkout_id": str(made["checkout_id"])}
+    shown = rails(sandbox, "/checkout", token, paid)[1]
+    assert (shown["amount"], shown["currency"], shown["state"]) == (300, "USD", "authorized")
+    assert shown["fee"]["fee_payer"] == "payee"
+    sandbox.pay(made["checkout_id"], state="captured")
+    refund = {**paid, "refund_reason": "Rain"}
+    cancel = {"checkout_id": str(other["checkout_id"]), "cancel_reason": "Sun"}
+    assert rails(sandbox, "/checkout/refund", token, refund)[1]["state"] == "refunded"
+    assert rails(sandbox, "/checkout/cancel", token, cancel)[1]["state"] == "cancelled"
     sandbox.revoke(BILL)
     assert rails(sandbox, "/account/find", token, {})[1]["error_code"] == 1011
 

@@ -23,6 +23,7 @@ from ..arguments import (
     uri,
 )
 from ..objects import Checkout, CheckoutState
+from ..old_versions import STRUCTURED_SINCE
 from ..recurring import paid_by
 from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of
 from .context import Context
@@ -30,7 +31,7 @@ from .credit_cards import usable
 from .finding import PAGE, SORT_ORDER, page_of
 from .preapprovals import CHARGE_ERRORS, chargeable
 from .registry import call
-from .shown import CHECKOUT, CHECKOUT_STATE
+from .shown import CHECKOUT, CHECKOUT_STATE, CHECKOUT_URI
 
 TYPES = ("goods", "service", "donation", "event", "personal")
 DELIVERY_TYPES = (
@@ -147,8 +148,15 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     errors=(*ACCOUNT_ERRORS, 3004, *PAYMENT_METHOD_ERRORS),
     permission="collect_payments",
 )
-def create_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
+def create_checkout(context: Context, arguments: dict[str, Any]) -> object:
     """Begin a payment; the same unique_id again gives the payment there is."""
+    checkout = _create(context, arguments)
+    if context.api_version < STRUCTURED_SINCE:
+        return CHECKOUT_URI.show(context, checkout)
+    return checkout
+
+
+def _create(context: Context, arguments: dict[str, Any]) -> Checkout:
     account = account_of(context, arguments["account_id"])
     if account.state == "disabled":
         raise Refused(3004)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..arguments import Argument, integer, read_arguments, text
+from ..old_versions import upgraded
 from .context import Context
 from .shapes import Shape
 
@@ -48,6 +49,7 @@ class Call:
             # A token says who it is as well.
             credentials = tuple(replace(argument, required=False) for argument in credentials)
         documented = (*credentials, *self.arguments)
+        arguments = upgraded(self.name, context.api_version, arguments)
         given = read_arguments(arguments, documented, context.strictness)
         for argument in credentials:
             given.pop(argument.name, None)

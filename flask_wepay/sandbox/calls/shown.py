@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..objects import Account, Checkout
 from .context import Context
-from .shapes import Shape, number
+from .shapes import ABSENT, Shape, number
 
 CARDS = ["visa", "mastercard", "american_express", "discover", "jcb", "diners_club"]
 
@@ -97,11 +97,16 @@ ACCOUNT = Shape(
 )
 
 
+def _checkout_uri(context: Context, checkout: Checkout) -> object:
+    if checkout.hosted_checkout is None:
+        return ABSENT
+    return f"{context.base_url}/checkout/{checkout.checkout_id}"
+
+
 def _hosted_checkout(context: Context, checkout: Checkout) -> object:
     if checkout.hosted_checkout is None:
         return None
-    address = f"{context.base_url}/checkout/{checkout.checkout_id}"
-    return {"checkout_uri": address, **checkout.hosted_checkout}
+    return {"checkout_uri": _checkout_uri(context, checkout), **checkout.hosted_checkout}
 
 
 def _soft_descriptor(context: Context, checkout: Checkout) -> object:
@@ -151,4 +156,6 @@ CHECKOUT = Shape(
     payment_error=lambda context, checkout: None,
 )
 ACCOUNT_STATE = Shape("state of an account", "account_id", "state")
+#: What the first versions answered to /checkout/create.
+CHECKOUT_URI = Shape("address of a checkout", "checkout_id", checkout_uri=_checkout_uri)
 CHECKOUT_STATE = Shape("state of a checkout", "checkout_id", "state")
