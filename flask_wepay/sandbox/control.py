@@ -19,6 +19,7 @@ from .log import Exchange
 from .running import current_sandbox
 from .signatures import check_fit, describe, describe_arguments
 from .switches import SWITCHES, set_switches
+from .world import Clock
 
 routes = Blueprint("control", __name__, url_prefix="/sandbox")
 
@@ -122,6 +123,10 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
     }
 
 
+def _clock(clock: Callable[[], float]) -> dict[str, Any]:
+    return {"now": clock(), "frozen": isinstance(clock, Clock) and clock.frozen}
+
+
 def _set(sandbox: Levers, **switches: Any) -> dict[str, Any]:
     """Change switches."""
     set_switches(sandbox.world, switches)
@@ -200,5 +205,5 @@ VIEWS: dict[str, Callable[[Levers], Any]] = {
     "withdrawals": lambda sandbox: list(sandbox.world.ledger.withdrawals.values()),
     "ipns": lambda sandbox: _ipns(sandbox.ipns),
     "log": lambda sandbox: _exchanges(list(sandbox.log)),
-    "clock": lambda sandbox: {"now": sandbox.clock(), "frozen": sandbox.clock.frozen},
+    "clock": lambda sandbox: _clock(sandbox.world.clock),
 }

@@ -410,8 +410,13 @@ def test_set_clock(control: Control, sandbox: Sandbox) -> None:
 
 def test_set_a_clock_of_ones_own() -> None:
     """A clock that is none of the sandbox's can't be set."""
+    sandbox = Sandbox(World(lambda: 1.0))
+
     with pytest.raises(TypeError, match="can't be moved"):
-        Sandbox(World(lambda: 1.0)).set_clock(5)
+        sandbox.set_clock(5)
+
+    shown = sandbox.app.test_client().get("/sandbox/clock").json
+    assert shown == {"now": 1.0, "frozen": False}
 
 
 # What a function takes
