@@ -49,7 +49,12 @@ def plan(connection: sa.Connection, statement: Statement) -> str:
     explain = _EXPLAIN.get(connection.dialect.name, "EXPLAIN")
     rows = connection.exec_driver_sql(f"{explain} {sql}", parameters)
     if connection.dialect.name in ("mysql", "mariadb"):
-        return "\n".join(f"{_HOW.get(row.type, 'SEARCH')} {row.table} {row.key}" for row in rows)
+        return "\n".join(
+            f"{_HOW.get(row.type, 'SEARCH')} {row.table} {row.key}"
+            for row in rows
+            # It is said to read all, and reads nothing.
+            if row.select_type != "INSERT"
+        )
     # SQLite's last column is the text, PostgreSQL's only one too.
     return "\n".join(str(row[-1]) for row in rows)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from store import mariadb
 from store.postgresql import database_url
 
 from benchmarks.statements import Statement, on_tokens, plan, scans, sent
@@ -18,8 +19,14 @@ from flask_wepay.sandbox import Sandbox
 
 MakeApp = Callable[..., Flask]
 
+MANY_ROWS = """
+INSERT INTO wepay_token (client_id, owner, user_id, state_hash, created_at, granted_at)
+WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < 1000)
+SELECT 12345, n, n, n, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) FROM numbers
+"""
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def statements(
     request: pytest.FixtureRequest,
     make_app: MakeApp,
@@ -29,7 +36,8 @@ def statements(
     wepay_ipn: DeliverIPN,
 ) -> tuple[sa.Engine, list[Statement]]:
     """Run all that touches the table, and collect its statements."""
-    url = f"sqlite:///{tmp_path}/app.sqlite" if request.param == "sqlite" else database_url()
+    servers = {"postgresql": database_url, "mariadb": mariadb.database_url}
+    url = servers.get(request.param, lambda: f"sqlite:///{tmp_path}/app.sqlite")()
     app = make_app(SQLALCHEMY_DATABASE_URI=url)
     wepay: WePay = app.extensions["test"]["wepay"]
     with app.app_context():
@@ -74,6 +82,9 @@ def test_a_scan_would_be_seen(statements: tuple[sa.Engine, list[Statement]]) -> 
 
 
 def _index_if_any(connection: sa.Connection) -> None:
-    """Let PostgreSQL scan only where there is no index: a small table it would read as it is."""
+    """Let servers scan only where there is no index: a small table they would read as it is."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET enable_seqscan = off")
+    elif connection.dialect.name == "mysql":
+        connection.exec_driver_sql(MANY_ROWS)
+        connection.exec_driver_sql("ANALYZE TABLE wepay_token")

@@ -40,7 +40,8 @@ class MariaDB:
             subprocess.run(
                 [
                     *("mariadb-install-db", "--no-defaults", *self._places, "--skip-test-db"),
-                    *("--auth-root-authentication-method=normal", *CARELESS),
+                    # Also where the name of this machine is unknown.
+                    *("--auth-root-authentication-method=normal", "--force", *CARELESS),
                 ],
                 check=True,
                 stdout=log,
