@@ -24,7 +24,7 @@ _logger = logging.getLogger("flask_wepay")
 def connect_button(
     next_url: str | None = None, *, popup: bool = False, **attributes: Any
 ) -> Markup:
-    """Return a link to wepay.login for whoever is not connected, and else say that they are.
+    """Return a link to wepay.login, or a text for users who are connected already.
 
     In templates it is ``wepay_connect_button``. `next_url` is the path to come back to, the
     current page by default. With `popup` the login is in a window of its own, if the page loads

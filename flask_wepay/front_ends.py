@@ -67,7 +67,7 @@ def is_of_a_strangers_page() -> bool:
 
 
 def is_of_another_site() -> bool:
-    """Tell whether another site's page sent this request, as far as the browser says."""
+    """Return whether another site's page sent this request, as far as the browser says."""
     return request.headers.get("Sec-Fetch-Site") == "cross-site"
 
 

@@ -58,7 +58,7 @@ CONNECTED = Text(
 )
 FINISHING = Text(
     "Connecting with WePay …",
-    "This takes a moment. The page looks again by itself every %(seconds)d seconds.",
+    "This takes a moment. The page refreshes automatically every %(seconds)d seconds.",
 )
 _NOBODY = Text(
     "Log in first",

@@ -54,7 +54,7 @@ class SharedWindows:
 
 
 def _limits(budget: Budget) -> Iterator[tuple[Any, ...]]:
-    """Yield each limit of a budget with its key, the owner's first."""
+    """Yield each limit with its key, the owner's first."""
     if budget.owner is not None:
         # An owner may be an e-mail address, which doesn't belong in a shared storage.
         owner = sha256(budget.owner.encode(errors="surrogatepass")).hexdigest()[:32]

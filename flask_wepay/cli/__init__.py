@@ -1,4 +1,4 @@
-"""The commands of ``flask wepay``, for the people on call.
+"""The commands of ``flask wepay``, for operators.
 
 Exit codes: 0 when all is well, 1 when not, 2 for wrong usage.
 """
@@ -38,10 +38,10 @@ _SIGNATURE = re.compile(rf"(?<={PARAMETER}=)[^&]+")
 
 
 class Commands(AppGroup):
-    """Commands that end with a sentence, and no traceback, where one could be foreseen."""
+    """A group whose commands end an expected failure with a message instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; loading the application, which may fail too, is part of that."""
+        """Run a command, including the loading of the application, which may also fail."""
         try:
             return super().invoke(ctx)
         except WePayError as error:
@@ -52,7 +52,7 @@ class Commands(AppGroup):
 
 @click.group("wepay", cls=Commands)
 def wepay() -> None:
-    """Look after the connections to WePay.
+    """Manage the connections to WePay.
 
     Commands exit with 0 when all is well, 1 when not, and 2 for wrong usage. None of
     them shows a token or the client secret.
@@ -66,15 +66,15 @@ for command in (callback_uri, check, prune, rotate_keys, tokens):
 @wepay.command("call")
 @click.argument("call", metavar="CALL")
 @click.argument("parameters", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--owner", help="Whose token to use, by the id that the application gives them.")
+@click.option("--owner", help="The owner to act for, by the id that the application gives them.")
 @click.option(
     "--json", "file", type=click.File(), help="Read parameters from a JSON object; - is stdin."
 )
 def call_(call: str, parameters: tuple[str, ...], owner: str | None, file: TextIO | None) -> None:
     """Make an API call as an owner, and print WePay's answer.
 
-    CALL is such as "user" or "checkout/find". A VALUE is read as JSON where it is some,
-    else as text: checkout_id=123 is a number, reference_id='"123"' is text.
+    CALL is the name of a call, such as "user" or "checkout/find". A VALUE is parsed as JSON if
+    possible, and is text otherwise: checkout_id=123 is a number, reference_id='"123"' is text.
 
     \b
       flask wepay call user --owner alice
@@ -102,16 +102,16 @@ def _read_object(file: TextIO | None) -> Mapping[str, Any]:
     try:
         value = json.load(file)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"The file of '--json' is no JSON: {error}.") from None
+        raise click.UsageError(f"The file of '--json' is not JSON: {error}.") from None
     if not isinstance(value, dict):
-        raise click.UsageError("The file of '--json' is no JSON object: begin it with '{'.")
+        raise click.UsageError("The file of '--json' is not a JSON object: start it with '{'.")
     return value
 
 
 def _read_parameter(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise click.UsageError(f"{text!r} is no parameter: write KEY=VALUE.")
+        raise click.UsageError(f"{text!r} is not a parameter: write KEY=VALUE.")
     try:
         return key, json.loads(value)
     except (ValueError, RecursionError):
@@ -119,7 +119,7 @@ def _read_parameter(text: str) -> tuple[str, Any]:
 
 
 def _redacted(value: Any) -> Any:
-    """Cut secrets out of an answer: /user/register gives a token, /user our signature."""
+    """Remove secrets from an answer: /user/register returns a token, /user our signature."""
     if isinstance(value, dict):
         return {
             key: REDACTED if key == "access_token" else _redacted(member)
@@ -132,18 +132,18 @@ def _redacted(value: Any) -> Any:
 
 @wepay.command()
 @click.argument("owner")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def forget(owner: str, yes: bool) -> None:
-    """Disconnect an OWNER here.
+    """Disconnect an OWNER from WePay, here.
 
-    WePay has no call that revokes a token: it lives on there until the user removes the
-    application in the settings at WePay. The rows stay, without their tokens, until
+    WePay has no call that revokes a token. It stays valid at WePay until the user removes the
+    application in the settings there. The rows are kept without their tokens until
     'flask wepay prune' deletes them.
     """
     state = state_here()
     found = find(state, owner)
     name = printable(owner)
-    # What has expired, or is of a former WePay user, still has a token here.
+    # An expired row, or a row of a former WePay user, still has a token here.
     if not found.candidates and found.ended in (None, "disconnected"):
         ended = f": {found.ended}" if found.ended else ", and never was"
         raise Problem(f"Owner '{name}' is not connected{ended}.")
@@ -158,7 +158,7 @@ def forget(owner: str, yes: bool) -> None:
 def generate_key() -> None:
     """Print a new key for WEPAY_TOKEN_KEYS.
 
-    It encrypts the stored tokens. Put it first in the list, keep the older ones behind
+    The key encrypts the stored tokens. Put it first in the list, keep the older keys after
     it, restart, and run 'flask wepay rotate-keys'.
     """
     click.echo(Fernet.generate_key())
@@ -172,8 +172,8 @@ def generate_key() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def sandbox(context: click.Context, arguments: tuple[str, ...]) -> None:
-    """Run a WePay of your own on this machine."""
-    # Imported here alone: an application in production never loads it.
+    """Run the sandbox, a stand-in of WePay, on this machine."""
+    # Imported only here, so that an application in production never loads it.
     from ..sandbox.command import sandbox_command
 
     with sandbox_command.make_context(

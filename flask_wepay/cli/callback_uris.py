@@ -1,4 +1,4 @@
-"""The command that tells WePay where IPNs go from now on."""
+"""The command that updates the callback_uri of connected users."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ __all__ = ["callback_uri"]
 
 
 @click.command("callback-uri")
-@click.option("--all", "everybody", is_flag=True, help="Set it for every connected user.")
+@click.option("--all", "everybody", is_flag=True, help="Update every connected user.")
 @with_appcontext
 def callback_uri(everybody: bool) -> None:
-    """Tell WePay where the IPNs of connected users go from now on.
+    """Update the callback_uri, to which WePay sends the IPNs of connected users.
 
-    Run it after the application's address, WEPAY_CALLBACK_URI or the keys have changed.
-    WePay is asked first, 50 users a request and within the throttle, and only told where it has
-    another address: so running it again goes on where it stopped.
+    Run it after the application's address, WEPAY_CALLBACK_URI or the keys have changed. It
+    looks up 50 users a request, within the rate limit, and updates only those with another
+    callback_uri. You may interrupt it and run it again.
 
-    Exits with 1 if it could not be set for somebody.
+    Exits with 1 if a user could not be updated.
     """
     if not everybody:
-        raise click.UsageError("Say '--all' to set it for every connected user.")
+        raise click.UsageError("Pass '--all' to update every connected user.")
     state = state_here()
     table = table_of(state)
     if address_of_ipns(state, Origin()) is None:
@@ -64,7 +64,7 @@ def callback_uri(everybody: bool) -> None:
 
 
 def _set(state: State, batch: list[Living]) -> Counter[str]:
-    """Ask where the IPNs of up to 50 users go, and say so where that is elsewhere."""
+    """Look up the callback_uri of up to 50 users, and update those that differ."""
     tokens = dict(batch)
     answers = dict(ask(state, batch))
     wanted = {

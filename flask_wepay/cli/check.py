@@ -1,4 +1,4 @@
-"""The command that looks whether everything is in order before a user finds out."""
+"""The command that checks the configuration before a user runs into a problem."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .output import FAIL, NOTE, OK, WARN, Finding, printable, state_here
 __all__ = ["check"]
 
 MASK = "********"
-#: Columns, on a terminal that has them.
+#: The most columns of the output.
 WIDEST = 100
-#: Columns of a text, even on a terminal that has not so many.
+#: The fewest columns of a text, even on a narrower terminal.
 NARROWEST = 20
 _SECRETS = ("WEPAY_CLIENT_SECRET", "WEPAY_TOKEN_KEYS", "WEPAY_ACCESS_TOKEN")
 _COLORS = {OK: "green", NOTE: "cyan", WARN: "yellow", FAIL: "red"}
 
 
 class Setting(NamedTuple):
-    """A setting, where its value comes from, and the value, its secrets masked."""
+    """A setting, the source of its value, and the value with its secrets masked."""
 
     key: str
     origin: str
@@ -42,14 +42,14 @@ class Setting(NamedTuple):
 def check(context: click.Context, as_json: bool) -> None:
     """Check the settings, WePay, the database, keys and cookies.
 
-    Prints every setting and where it comes from, secrets masked, and what was found:
-    "ok", "note" (good to know), "warn" or "fail".
+    Prints every setting with its source, secrets masked, and each finding as "ok", "note"
+    (good to know), "warn" or "fail".
 
-    Exits with 0 only if all is well: nothing to warn of, and nothing failed.
+    Exits with 0 only if there are no warnings and no failures.
     """
     settings: list[Setting] = []
     try:
-        # Loaded in here, because a wrong setting keeps the application from loading.
+        # Loaded here, because an invalid setting keeps the application from loading.
         app = context.ensure_object(ScriptInfo).load_app()
         context.with_resource(app.app_context())
         state = state_here()
@@ -85,7 +85,7 @@ def _print(settings: Sequence[Setting], findings: Sequence[Finding]) -> None:
 def _print_entry(start: str, text: str) -> None:
     indent = len(click.unstyle(start))
     width = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST) - indent)
-    # An address is for copying, so it is not broken.
+    # A URL is meant to be copied, so it is not wrapped.
     wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     click.echo(start + f"\n{'':<{indent}}".join(wrapper.wrap(printable(text))))
 
@@ -101,7 +101,7 @@ def _settings(settings: Settings, config: Mapping[str, Any]) -> Iterator[Setting
 
 
 def _derived(settings: Settings) -> dict[str, str]:
-    """Return what stands in for settings that are None."""
+    """Return the effective values of settings that are None."""
     bundle = "certifi" if settings.ca_bundle is True else f"REQUESTS_CA_BUNDLE {settings.ca_bundle}"
     derived = {
         "WEPAY_TOKEN_KEYS": "from SECRET_KEY and SECRET_KEY_FALLBACKS",
@@ -116,7 +116,7 @@ def _derived(settings: Settings) -> dict[str, str]:
 
 
 def _masked(key: str, value: Any) -> str:
-    """Write a value without its secrets; an address may have some too."""
+    """Format a value without its secrets; a URL may contain some too."""
     if value is None:
         return "-"
     if key in _SECRETS:

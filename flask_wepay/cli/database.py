@@ -1,4 +1,4 @@
-"""What ``flask wepay check`` finds out about the token table and its database."""
+"""The findings of ``flask wepay check`` about the token table and its database."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["database_findings"]
 
-#: The databases that the package is made for and tested on.
+#: The databases that the package supports and is tested on.
 SUPPORTED = ("mariadb", "mysql", "postgresql", "sqlite")
-#: How many tokens are opened, so that a large table does not take long.
+#: The most tokens that are decrypted, so that a large table doesn't take long.
 SAMPLE = 100
 
 
 def database_findings(state: State) -> Iterator[Finding]:
-    """Look at where the tokens are kept."""
+    """Check the token store."""
     try:
         store = state.store
     except ConfigurationError as error:
@@ -32,7 +32,7 @@ def database_findings(state: State) -> Iterator[Finding]:
     if isinstance(store, HookStore):
         if state.settings.access_token is None:
             yield Finding(
-                "token table", NOTE, "none: 'token_getter' and 'token_setter' keep the tokens"
+                "token table", NOTE, "none: 'token_getter' and 'token_setter' store the tokens"
             )
         return
     table = table_of(state)

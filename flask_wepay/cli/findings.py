@@ -1,4 +1,4 @@
-"""What ``flask wepay check`` finds out, one thing after another."""
+"""The findings of ``flask wepay check``, one after another."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHORTEST_SECRET_KEY = 16
 
 
 def findings_of(state: State) -> Iterator[Finding]:
-    """Look at one thing after another, the most telling first."""
+    """Check one thing after another, the most relevant first."""
     yield from _wepay(state)
     if state.settings.access_token is None:
         yield from _redirect_uri(state)
@@ -66,7 +66,7 @@ def _wepay(state: State) -> Iterator[Finding]:
         return
     yield Finding("WePay", OK, f"{settings.environment}: {settings.api_url} answers")
     if settings.access_token is not None:
-        yield Finding("credentials", OK, "WePay takes the token in 'WEPAY_ACCESS_TOKEN'.")
+        yield Finding("credentials", OK, "WePay accepts the token in 'WEPAY_ACCESS_TOKEN'.")
     if application is not None:
         yield from _application(state, application)
 
@@ -103,7 +103,7 @@ def _blamed(error: WePayError) -> str:
 
 
 def _remedy(state: State, error: WePayError) -> str:
-    """Return the likeliest mistake, as the end of what is said."""
+    """Return the most likely mistake, as the end of a message."""
     settings = state.settings
     if isinstance(error, ConnectionFailed) and settings.environment == "sandbox":
         port = urlsplit(settings.api_url).port or 80
@@ -126,7 +126,7 @@ def _login_redirect(state: State) -> Iterator[Finding]:
 def _redirect_uri(state: State) -> Iterator[Finding]:
     settings = state.settings
     if settings.redirect_uri is not None:
-        # Checked when the application started.
+        # Validated when the application started.
         route = f"{settings.url_prefix}/callback"
         if urlsplit(settings.redirect_uri).path.endswith(route):
             yield Finding("redirect URI", OK, settings.redirect_uri)
@@ -147,8 +147,8 @@ def _redirect_uri(state: State) -> Iterator[Finding]:
             yield Finding("redirect URI", OK, f"{uri}, from 'TRUSTED_HOSTS'")
             yield from _cookie_comes_back(uri)
     if not hosts:
-        yield Finding("redirect URI", NOTE, "as each request has it; checked at each login")
-        # Where no host is known, that of the cookie does.
+        yield Finding("redirect URI", NOTE, "from each request; checked at each login")
+        # If no host is known, use the cookie's.
         host = current_app.session_interface.get_cookie_domain(current_app) or "localhost"
         with current_app.test_request_context():
             path = url_for("wepay.callback")
@@ -165,14 +165,14 @@ def _cookie_comes_back(uri: str) -> Iterator[Finding]:
 def _callback_uri(state: State) -> Finding:
     name = "callback URI"
     if state.settings.callback_uri is False:
-        text = "off: that a user is gone is found out only at the next call"
+        text = "off: a revoked authorization is detected only by the next call"
         return Finding(name, in_production(state), text)
     try:
         uri = address_of_ipns(state, Origin())
     except ConfigurationError as error:
         if current_app.config["SERVER_NAME"] or state.settings.redirect_uri:
             return Finding(name, FAIL, str(error))
-        return Finding(name, NOTE, "as each request has it")
+        return Finding(name, NOTE, "from each request")
     if uri is None:
         text = "none: this site is on localhost, or its address is too long to be signed"
         return Finding(name, in_production(state), text)
@@ -205,11 +205,11 @@ def _session_cookie(state: State) -> Iterator[Finding]:
 
 def _owner(state: State) -> Finding:
     if state.hooks.owner_loader is not None:
-        return Finding("owner", OK, "as the owner_loader says")
+        return Finding("owner", OK, "from the owner_loader")
     if hasattr(current_app, "login_manager"):
         text = (
-            "Flask-Login's current_user.get_id(); where that changes with the password, set an"
-            " owner_loader, or who changes it is no longer connected"
+            "Flask-Login's current_user.get_id(); if that changes with the password, set an"
+            " owner_loader, or a user who changes it is no longer connected"
         )
         return Finding("owner", NOTE, text)
     text = "a random id in the browser's session; set an owner_loader"
@@ -221,11 +221,11 @@ def _owner(state: State) -> Finding:
 def _throttle(state: State) -> Finding:
     settings, name = state.settings, "throttle"
     if settings.throttle is None:
-        return Finding(name, in_production(state), "off: WePay refuses what is too much")
+        return Finding(name, in_production(state), "off: WePay refuses calls over its own limit")
     scheme = settings.throttle_storage.value.partition(":")[0]
     if scheme == "memory":
         text = f"{settings.throttle} in each process: share it with 'WEPAY_THROTTLE_STORAGE'"
         return Finding(name, in_production(state), text)
     if shared_storage().storage_of(settings.throttle_storage).check():
         return Finding(name, OK, f"{settings.throttle}, shared by {scheme}")
-    return Finding(name, FAIL, f"{scheme} does not answer, so that calls are not throttled")
+    return Finding(name, FAIL, f"{scheme} does not answer, so calls go on without a rate limit")

@@ -1,4 +1,4 @@
-"""What ``flask wepay check`` finds out about the application's migrations."""
+"""The findings of ``flask wepay check`` about the application's migrations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["migration_findings"]
 
 
 def migration_findings(table: Maintenance) -> Iterator[Finding]:
-    """Compare the database's revision with the scripts' head, where Flask-Migrate is in use."""
+    """Compare the database's revision with the scripts' head, if Flask-Migrate is used."""
     flask_migrate = current_app.extensions.get("migrate")
     if flask_migrate is not None:
         yield Finding("migrations", *_compared(table, flask_migrate))
@@ -52,7 +52,7 @@ def _compared(table: Maintenance, flask_migrate: Any) -> tuple[str, str]:
 
 
 def _scripts(flask_migrate: Any) -> tuple[set[str], set[str]]:
-    """Return the revisions that the scripts know, and the last of them."""
+    """Return the revisions of the scripts, and their heads."""
     from alembic.script import ScriptDirectory
 
     config = flask_migrate.migrate.get_config(flask_migrate.directory)
@@ -61,11 +61,11 @@ def _scripts(flask_migrate: Any) -> tuple[set[str], set[str]]:
 
 
 def _revisions(table: Maintenance, flask_migrate: Any) -> tuple[set[str], str]:
-    """Return the revisions that the token table's database is at, and where it says so."""
+    """Return the revisions of the token table's database, and the table that stores them."""
     from alembic.runtime.migration import MigrationContext
 
     def look(connection: Any) -> tuple[set[str], str]:
-        # As Flask-Migrate's own env.py hands them on.
+        # As Flask-Migrate's own env.py passes them.
         options = dict(flask_migrate.configure_args)
         context = MigrationContext.configure(connection, opts=options)
         names = filter(None, (context.version_table_schema, context.version_table))

@@ -1,4 +1,4 @@
-"""What the commands share: their state, and how they say things."""
+"""What the commands share: their state, and their output."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 
 
 class Finding(NamedTuple):
-    """What was found out about one thing."""
+    """The result of one check."""
 
     name: str
     status: str
@@ -50,14 +50,14 @@ class Finding(NamedTuple):
 
 
 class Problem(click.ClickException):
-    """End a command with a sentence."""
+    """Raised to end a command with a message."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
 
 
 class WrongUsage(Problem):
-    """End a command that can't be used like this, or in this application."""
+    """Raised when a command can't be used like this, or in this application."""
 
     exit_code = 2
 
@@ -73,42 +73,42 @@ def state_here() -> State:
 
 
 def in_production(state: State) -> str:
-    """Return the status of what only production must have."""
+    """Return the status of a finding that matters only in production."""
     return WARN if state.settings.environment == "production" else NOTE
 
 
 def table_of(state: State) -> Maintenance:
-    """Return the token table, which some commands are about, if the application has one."""
+    """Return the token table, which some commands require."""
     store = state.store
     if isinstance(store, HookStore):
         kept = "'WEPAY_ACCESS_TOKEN'" if state.settings.access_token else "'token_getter'"
         raise WrongUsage(
-            "This command is about the token table, and this application has none: its tokens come"
-            f" from {kept}."
+            "This command needs the token table, but this application doesn't have one: its tokens"
+            f" come from {kept}."
         )
     return cast("SQLAlchemyStore", store).maintenance
 
 
 def address_of_ipns(state: State, origin: Origin) -> str | None:
-    """Return the callback_uri for an origin, or None where no IPN can come.
+    """Return the callback_uri for an origin, or None if IPNs can't reach the application.
 
-    :raises ConfigurationError: if only a request would tell.
+    :raises ConfigurationError: if only a request can tell it.
     """
     return signed(state.settings, lambda: url_for("wepay.ipn", _external=True), origin)
 
 
 def counted(number: int, what: str) -> str:
-    """Write a number of things."""
+    """Format a number of things."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def progress(length: int, label: str) -> Any:
-    """Make a progress bar on stderr, where it is in nobody's way."""
+    """Return a progress bar on stderr, apart from the output."""
     return click.progressbar(length=length, label=label, file=sys.stderr)
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """Give so many items at a time, without reading on."""
+    """Yield `size` items at a time, without reading ahead."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

@@ -1,4 +1,4 @@
-"""The commands about the token table as a whole."""
+"""The commands for the whole token table."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ if TYPE_CHECKING:
 
 __all__ = ["Living", "ask", "living", "prune", "rotate_keys", "tokens"]
 
-#: Seconds that each batch waits for its turn, most of the budget being for others.
+#: Seconds that each batch waits for the rate limit, most of which is for other calls.
 PATIENCE = 60.0
 
-#: A row that has a token, and its token.
+#: The authorization of a row with a token, and its token.
 Living = tuple[Authorization, Token]
 
 _TITLES = ("STATE", "WEPAY USER", "AGE", "ENDED", "OWNER")
 _LINE = "{:<12} {:>10}  {:>6}  {:>6}  {}"
-#: The last second that a datetime can hold; a token may well be said to live longer.
+#: The last second of a datetime; a token may claim to be valid for longer.
 _END_OF_TIME = 253402300799
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
 @click.command()
-@click.option("--verify", is_flag=True, help="Ask WePay about each token that is alive.")
+@click.option("--verify", is_flag=True, help="Ask WePay about each active token.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array, one object a line.")
 @with_appcontext
 def tokens(verify: bool, as_json: bool) -> None:
-    """List who is connected, and who was; never a token.
+    """List the authorizations, current and former, without their tokens.
 
-    AGE is the time since the login, ENDED the time since it ended. A row is "connected",
-    "superseded" (the owner connected another WePay user later, so it is not used), "expired",
-    "unreadable" (no key opens it), "pending" (a login is being finished), "abandoned" (it never
-    was), or says why it ended: "revoked", "deleted", "replaced", "disconnected" or "failed".
+    AGE is the time since the login, ENDED the time since the authorization ended. The STATE is
+    "connected", "superseded" (unused, because the owner connected another WePay user later),
+    "expired", "unreadable" (no key decrypts it), "pending" (a login is in progress), "abandoned"
+    (the login never finished), or the reason why it ended: "revoked", "deleted", "replaced",
+    "disconnected" or "failed".
 
-    With --verify WePay is asked first, 50 tokens a request and within the throttle. A row that
-    WePay says is revoked is marked as such, and the application told, as in any other call.
+    With --verify, WePay is asked first, 50 tokens a request and within the rate limit. A token
+    that is revoked at WePay is marked so, and the signal is sent, as in any other call.
 
-    Exits with 1 if a row is unreadable, or if WePay refuses a token without having
-    revoked it.
+    Exits with 1 if a row is unreadable, or if WePay refuses a token that isn't revoked.
     """
     state = state_here()
     table = table_of(state)
@@ -139,19 +139,19 @@ def _age(moment: datetime | None) -> str:
 
 
 def _verify(state: State, table: Maintenance) -> dict[str, str]:
-    """Ask WePay about each living row; return what it says of those that are not well."""
+    """Ask WePay about each active row, and return its errors by state hash."""
     problems: dict[str, str] = {}
     with progress(table.count(), "Asking WePay") as bar:
         for batch in chunks(living(table, bar), LARGEST_BATCH):
             for authorization, outcome in ask(state, batch):
                 if isinstance(outcome, WePayError):
-                    # Most likely all say the same.
+                    # Most of them are equal.
                     problems[authorization.state_hash] = sys.intern(str(outcome))
     return problems
 
 
 def living(table: Maintenance, bar: Any) -> Iterator[Living]:
-    """Give the rows that WePay can be asked about, and move the bar for every row."""
+    """Yield the active rows with a readable token, and advance the bar for every row."""
     for row in table.rows():
         if row.granted_at is not None and row.revoked_at is None:
             authorization = table.authorization(row)
@@ -165,11 +165,11 @@ def living(table: Maintenance, bar: Any) -> Iterator[Living]:
 
 
 def ask(state: State, batch: list[Living]) -> Iterator[tuple[Authorization, Any]]:
-    """Ask ``/user`` about up to 50 tokens at once, and give what WePay says of those alive.
+    """Call ``/user`` for up to 50 tokens at once, and yield the outcomes of the active ones.
 
-    What turns out dead is marked and told, as in any other call.
+    A revoked one is ended, and the signal is sent, as in any other call.
 
-    :raises WePayError: if WePay did not answer the batch as a whole.
+    :raises WePayError: if the request itself fails.
     """
     call = Call.of("user", {}, {})
     deadline = Deadline(state.settings.timeout, PATIENCE)
@@ -186,14 +186,14 @@ def ask(state: State, batch: list[Living]) -> Iterator[tuple[Authorization, Any]
     default=90,
     show_default=True,
     type=click.IntRange(0, 36500),
-    help="How long ago a row must have ended.",
+    help="Delete rows that ended at least this many days ago.",
 )
 @with_appcontext
 def prune(days: int) -> None:
     """Delete rows that ended, or were abandoned, long ago.
 
-    What is alive stays, and so does each owner's newest row unless the owner disconnected:
-    it says which WePay user the owner was connected to.
+    Active rows are kept. Each owner's newest row is kept too, unless the owner disconnected,
+    because it says which WePay user the owner was connected to.
     """
     pruned = table_of(state_here()).prune(days)
     click.echo(f"Deleted {counted(pruned, 'row')}.")
@@ -202,13 +202,13 @@ def prune(days: int) -> None:
 @click.command("rotate-keys")
 @with_appcontext
 def rotate_keys() -> None:
-    """Encrypt all stored tokens anew, under the newest key.
+    """Encrypt all stored tokens again with the newest key.
 
-    Put the new key in front of the old one first, and restart. This may run while the
-    application does, be interrupted, and be repeated. After it, and after
-    'flask wepay callback-uri --all', the old key can go.
+    First put the new key in front of the old one, and restart. You may run this command while
+    the application runs, interrupt it, and run it again. Afterwards run
+    'flask wepay callback-uri --all', and then remove the old key.
 
-    Exits with 1 if there are tokens that no key opens; they stay as they are.
+    Exits with 1 if there are tokens that no key decrypts; they are kept unchanged.
     """
     table = table_of(state_here())
     rotated = unreadable = 0
@@ -217,9 +217,9 @@ def rotate_keys() -> None:
             bar.update(sum(done) - rotated - unreadable)
             rotated, unreadable = done
         bar.update(bar.length - bar.pos)
-    click.echo(f"Encrypted {counted(rotated, 'token')} under the newest key.")
+    click.echo(f"Encrypted {counted(rotated, 'token')} with the newest key.")
     if unreadable:
         raise Problem(
-            f"No key opens {counted(unreadable, 'other token')}: is an old key missing from"
+            f"No key decrypts {counted(unreadable, 'other token')}: is an old key missing from"
             " 'WEPAY_TOKEN_KEYS' or 'SECRET_KEY_FALLBACKS'?"
         )

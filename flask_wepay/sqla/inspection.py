@@ -184,7 +184,7 @@ def _advice_on_begin(database: Database) -> Iterator[str]:
     if in_transaction and not any(map(_TAKES_THE_LOCK.search, begun)):
         yield "SQLite's BEGIN is deferred: use BEGIN IMMEDIATE with more than one process"
     elif not in_transaction and isolation_level is None:
-        yield "SQLite commits each statement by itself: begin transactions with BEGIN IMMEDIATE"
+        yield "SQLite commits each statement on its own: begin transactions with BEGIN IMMEDIATE"
 
 
 _ADVICE = {

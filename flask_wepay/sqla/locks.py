@@ -42,7 +42,7 @@ def impatient(connection: sa.Connection) -> Iterator[None]:
 
 
 def is_too_old(dialect: Any) -> bool:
-    """Tell whether a MariaDB or MySQL can't leave out rows that are locked (SKIP LOCKED)."""
+    """Return whether a MariaDB or MySQL is too old to skip locked rows (SKIP LOCKED)."""
     if dialect.name not in ("mysql", "mariadb"):
         return False
     return bool(dialect.server_version_info < ((10, 6) if dialect.is_mariadb else (8,)))

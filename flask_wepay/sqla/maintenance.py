@@ -194,7 +194,7 @@ class Maintenance:
 
 
 def _follows(newer: Any, older: Any) -> sa.ColumnElement[bool]:
-    """Tell whether one row was granted after another, given the columns of both."""
+    """Return whether one row was granted after another, given the columns of both."""
     return sa.or_(
         newer.granted_at > older.granted_at,
         sa.and_(newer.granted_at == older.granted_at, newer.id > older.id),

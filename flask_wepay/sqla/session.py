@@ -111,7 +111,7 @@ def bind_of(session: Session, mapper: Mapper[Any], insert: sa.Insert) -> Bind:
     :raises StoreUnavailable: if the session doesn't tell.
     """
     writing = _copy(session)
-    # Routers recognise a write by its clause, or by the flush of a unit of work.
+    # Routers identify a write by its clause, or by the flush of a unit of work.
     writing._flushing = True  # noqa: SLF001
     try:
         return writing.get_bind(mapper=mapper, clause=insert)

@@ -159,7 +159,7 @@ def test_refused(
 @pytest.mark.parametrize(
     ("args", "config", "message"),
     [
-        ([], {"WEPAY_CALLBACK_URI": HOOKS}, "Say '--all'"),
+        ([], {"WEPAY_CALLBACK_URI": HOOKS}, "Pass '--all'"),
         (["--all"], {"WEPAY_CALLBACK_URI": False}, "No IPN can reach this application"),
         (
             ["--all"],

@@ -236,7 +236,7 @@ def test_wrong_setting(make_app: Any) -> None:
         ({"error_code": 1007}, "WePay", "fail", "error_code 1007"),
         ({"error_code": 1008}, "WePay", "fail", "error_code 1008"),
         ({"status": 403, "body": "<h1>Blocked</h1>"}, "WePay", "fail", "HTTP 403"),
-        ({"status": 200, "body": "<h1>Hello</h1>"}, "WePay", "fail", "nothing usable"),
+        ({"status": 200, "body": "<h1>Hello</h1>"}, "WePay", "fail", "no usable body"),
         (
             {"body": {"state": "active", "api_version": "2016-08-10"}},
             "API version",
@@ -345,7 +345,7 @@ def test_path_of_the_redirect_uri(look: Any, make_app: Any, path: str, status: s
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, [("note", "as each request has it; checked at each login")]),
+        ({}, [("note", "from each request; checked at each login")]),
         (
             {"WEPAY_REDIRECT_URI": "https://shop.example/wepay/callback"},
             [("ok", "https://shop.example/wepay/callback")],
@@ -380,10 +380,10 @@ def test_trusted_hosts(look: Any, make_app: Any, production: Any, host: str) -> 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, ("note", "as each request has it")),
+        ({}, ("note", "from each request")),
         (
             {"WEPAY_CALLBACK_URI": False},
-            ("note", "off: that a user is gone is found out only at the next call"),
+            ("note", "off: a revoked authorization is detected only by the next call"),
         ),
         ({"WEPAY_CALLBACK_URI": "https://hooks.example/in"}, ("ok", "https://hooks.example/in")),
         (
@@ -526,7 +526,7 @@ def test_stores(look: Any, without_table: Mapping[str, tuple[Flask, str]]) -> No
     """An application without the table is told what it has instead, or what it forgot."""
     found = {kind: look(app, "token table") for kind, (app, _) in without_table.items()}
 
-    assert found["hooks"] == [("note", "none: 'token_getter' and 'token_setter' keep the tokens")]
+    assert found["hooks"] == [("note", "none: 'token_getter' and 'token_setter' store the tokens")]
     assert found["merchant"] == []
     assert found["missing"][0][0] == "fail"
     assert "Did you forget WePay(token_model=…)" in found["missing"][0][1]
@@ -595,7 +595,10 @@ def test_owner(look: Any, make_app: Any, production: Any) -> None:
     ("storage", "expected"),
     [
         ("wepayhealthy://", ("ok", "30 per 10 seconds, shared by wepayhealthy")),
-        ("wepayaway://", ("fail", "wepayaway does not answer, so that calls are not throttled")),
+        (
+            "wepayaway://",
+            ("fail", "wepayaway does not answer, so calls go on without a rate limit"),
+        ),
     ],
 )
 def test_throttle_storage(look: Any, make_app: Any, storage: str, expected: Any) -> None:

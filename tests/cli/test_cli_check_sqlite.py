@@ -18,7 +18,7 @@ Run = Callable[..., Result]
 
 NO_WAL = "SQLite in journal mode 'delete': use WAL with more than one process"
 DEFERRED = "SQLite's BEGIN is deferred: use BEGIN IMMEDIATE with more than one process"
-AUTOCOMMIT = "SQLite commits each statement by itself: begin transactions with BEGIN IMMEDIATE"
+AUTOCOMMIT = "SQLite commits each statement on its own: begin transactions with BEGIN IMMEDIATE"
 
 
 @pytest.fixture

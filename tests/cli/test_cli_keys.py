@@ -44,7 +44,7 @@ def test_rotate_keys(run: Run, make_rotated: Any, connect: Any) -> None:
     result = run("rotate-keys", app=make_rotated(new, old))
 
     assert result.exit_code == 0
-    assert result.stdout == "Encrypted 2 tokens under the newest key.\n"
+    assert result.stdout == "Encrypted 2 tokens with the newest key.\n"
     assert run("tokens", app=make_rotated(new)).exit_code == 0
     assert run("tokens", app=make_rotated(old)).exit_code == 1
 
@@ -58,8 +58,8 @@ def test_rotate_unreadable(run: Run, make_rotated: Any, connect: Any) -> None:
     result = run("rotate-keys", app=make_rotated(new))
 
     assert result.exit_code == 1
-    assert result.stdout == "Encrypted 1 token under the newest key.\n"
-    assert "Error: No key opens 1 other token: is an old key missing" in result.stderr
+    assert result.stdout == "Encrypted 1 token with the newest key.\n"
+    assert "Error: No key decrypts 1 other token: is an old key missing" in result.stderr
     assert run("tokens", app=make_rotated(new, lost)).exit_code == 0
 
 
@@ -68,7 +68,7 @@ def test_nothing_to_rotate(run: Run) -> None:
     result = run("rotate-keys")
 
     assert result.exit_code == 0
-    assert result.stdout == "Encrypted 0 tokens under the newest key.\n"
+    assert result.stdout == "Encrypted 0 tokens with the newest key.\n"
 
 
 def test_prune(run: Run, app: Flask, connect: Any, rows: Any) -> None:
