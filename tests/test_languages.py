@@ -110,6 +110,16 @@ def test_language_that_the_database_knows(app: Flask, caplog: pytest.LogCaptureF
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_language_in_the_log(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody fills the log by asking for a page whose language can't be told."""
+    Babel(app, locale_selector=lambda: str(1 // 0))
+    client = app.test_client()
+
+    assert {client.get(DENIED).status_code for _ in range(40)} == {403}
+
+    assert caplog.text.count("ZeroDivisionError: ") == 20
+
+
 # The catalogues
 
 
