@@ -185,7 +185,7 @@ class SandboxCalls(_Generated):
 def call_row(called: Call) -> tuple[str, ...]:
     """Return the cells about a call; the arguments that are required are bold."""
     arguments = [
-        f"**{argument.name}**" if argument.required else argument.name
+        f"{f'**{argument.name}**' if argument.required else argument.name} ({argument.kind.name})"
         for argument in called.arguments
     ]
     credentials = ", ".join(argument.name for argument in called.credentials)
@@ -193,10 +193,10 @@ def call_row(called: Call) -> tuple[str, ...]:
     return (
         f"``/{called.name}``",
         called.summary,
-        ", ".join(arguments) or "none",
+        ", ".join(arguments) or "no arguments",
         sent_with,
         f"an array, each {called.answer.name}" if called.many else called.answer.name,
-        ", ".join(map(str, called.errors)) or "none",
+        ", ".join(map(str, called.errors)) or "no errors of its own",
     )
 
 

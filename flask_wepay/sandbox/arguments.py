@@ -193,7 +193,7 @@ anything = Kind("anything", lambda value, strictness: value)
 
 def text(limit: int = 255) -> Kind:
     """Want a string of at most `limit` characters that is not empty."""
-    return Kind(f"string ({limit})", lambda value, strictness: _text(value, limit))
+    return Kind(f"string, {limit}", lambda value, strictness: _text(value, limit))
 
 
 def choice(*values: str) -> Kind:
@@ -208,7 +208,7 @@ def choice(*values: str) -> Kind:
                 return known
         raise ValueError(f"must be one of {', '.join(values)}")
 
-    return Kind(" | ".join(values), read)
+    return Kind(" or ".join(values), read)
 
 
 def structure(*members: Argument) -> Kind:
