@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from .levers import Levers
 from .objects import CheckoutState
 from .running import current_sandbox
+from .world import Clock
 
 routes = Blueprint("panel", __name__)
 
@@ -45,6 +46,7 @@ def index() -> str:
             exchanges=_newest_first(sandbox.log)[:SHOWN],
             live="live" in request.args,
             now=world.clock(),
+            frozen=isinstance(world.clock, Clock) and world.clock.frozen,
         )
 
 
