@@ -26,7 +26,7 @@ help:
 	@echo 'make test-fast    run those that take little time (PYTHON=python3.13 VENV=.venv-3.13 for another Python)'
 	@echo 'make test-lowest  run them with the lowest versions that are supported'
 	@echo 'make storm        kill workers in the midst of 10 000 callbacks, on PostgreSQL, MariaDB and SQLite'
-	@echo 'make docs         build the documentation into docs/_build/html, and check its links and spelling'
+	@echo 'make docs         build the documentation into docs/_build/html, and check its links, spelling and prose'
 	@echo 'make translations compile what the pages say in other languages'
 	@echo 'make screenshots  take the pictures of the documentation anew'
 	@echo 'make bench        measure this package beside its peers'
@@ -62,6 +62,7 @@ translations: $(VENV)/.test
 docs: $(VENV)/.docs
 	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
 	$(VENV)/bin/codespell README.rst CHANGES.rst CONTRIBUTING.rst SECURITY.rst docs/*.rst docs/images/*.svg
+	$(VENV)/bin/python docs/prose.py
 	@echo 'The documentation is in docs/_build/html/index.html'
 
 screenshots: $(VENV)/.test

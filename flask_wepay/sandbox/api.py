@@ -106,7 +106,7 @@ def _version_of(request: APIRequest, application: Application | None) -> str:
 
 
 def _application_of(world: World, request: APIRequest) -> Application | None:
-    """Find whose request it is by its token, however dead, or else by its client_id."""
+    """Find the request's application by its token, even if revoked, or by its client_id."""
     token = world.tokens.get(request.headers.get("authorization", "").partition(" ")[2])
     if token is not None:
         return world.applications.get(token.client_id)

@@ -71,7 +71,7 @@ class Hold:
         self._released.set()
 
     def stop_here(self) -> None:
-        """Say that a request has arrived and keep it until it is released."""
+        """Signal that a request has arrived, and hold it until it is released."""
         self.arrived.set()
         if not self._released.wait(HOLD_LIMIT):
             raise TimeoutError(f"The request to {self.call!r} was never released.")
@@ -189,7 +189,7 @@ def make_answer(
 ) -> Response:
     """Make an HTTP answer: bytes, text, chunks of bytes, or an object sent as JSON.
 
-    A header of None is left out, even one that would be there by itself.
+    A header of None is left out, even one that is set by default.
     """
     content: bytes | Iterable[bytes]
     content_type = "text/plain; charset=utf-8"
@@ -215,7 +215,7 @@ class RawResponse(Response):
         self.replaced: dict[str, str | None] = {}
 
     def get_wsgi_headers(self, environ: Any) -> Headers:
-        """Put the given headers in place at the very last moment."""
+        """Put the given headers in place at the last moment."""
         headers = super().get_wsgi_headers(environ)
         for name, value in self.replaced.items():
             headers.remove(name)

@@ -44,7 +44,7 @@ class IPN:
 
     @property
     def delivered(self) -> bool:
-        """Tell whether a receiver said HTTP 200."""
+        """Return whether a receiver answered with HTTP 200."""
         return bool(self.attempts) and self.attempts[-1].status == 200
 
     @property

@@ -73,7 +73,7 @@ class Ledger:
             ]
 
     def may_see(self, token: Token, account: Account) -> bool:
-        """Tell whether an account is one of the token's user and application."""
+        """Return whether an account belongs to the token's user and application."""
         return (account.owner_user_id, account.client_id) == (token.user_id, token.client_id)
 
     def change_account(self, account: Account, state: AccountState, *reasons: str) -> None:

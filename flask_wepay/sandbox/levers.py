@@ -36,7 +36,7 @@ class AuthorizeRefused(AssertionError):
 class Levers(PaymentLevers):
     """A world, and the levers by which a test moves it.
 
-    It can't answer requests by itself: :class:`Sandbox` puts the application over it.
+    It can't answer requests on its own: :class:`Sandbox` puts the application over it.
     """
 
     client_id = CLIENT_ID
@@ -81,7 +81,7 @@ class Levers(PaymentLevers):
         return clock
 
     def move_clock(self, seconds: float) -> None:
-        """Move the world's time; a clock of one's own is left alone."""
+        """Move the world's time; your own clock is left alone."""
         if isinstance(self.world.clock, Clock):
             self.world.clock.move(seconds)
         charge_due(self.world)
@@ -92,7 +92,7 @@ class Levers(PaymentLevers):
         :param at: seconds since 1970, or a date such as "2026-03-01T12:00:00Z", in UTC where
             it says nothing else; None is the time that it is.
         :param frozen: stand still from then on.
-        :raises TypeError: if the world has a clock of one's own.
+        :raises TypeError: if the world has your own clock.
         :raises ValueError: if there is no such date, before 1970 or after 9999.
         """
         check_type("at", at, int, float, str, NoneType)
@@ -224,7 +224,7 @@ class Levers(PaymentLevers):
                 code.expires_at = self.world.clock()
 
     def tokens(self, user_id: int) -> list[Token]:
-        """List a user's living tokens."""
+        """List a user's active tokens."""
         return self.world.living_tokens(user_id)
 
     # Faults
@@ -331,7 +331,7 @@ class Levers(PaymentLevers):
         """Give the requests to a call that had these arguments, among others.
 
         :param times: how many there must be; None is one or more.
-        :param arguments: of the body, or of the query where there is none.
+        :param arguments: of the body, or of the query without a body.
         :raises AssertionError: if there are not so many, with what differed.
         """
         wanted = dict(arguments or {})

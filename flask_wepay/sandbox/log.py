@@ -33,7 +33,7 @@ class Exchange:
     headers: Mapping[str, str]
     #: The body's bytes as they came.
     body: bytes
-    #: The HTTP status of the answer, None while there is none and where it was dropped.
+    #: The HTTP status of the answer, None before the answer, and if it was dropped.
     status: int | None = None
     answer: bytes = b""
     #: What was wrong with the request, or done to it on purpose.

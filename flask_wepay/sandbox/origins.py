@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: The names of one's own machine, which no foreign name server can give to another.
+#: The names of this machine, which no foreign name server can map to another.
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 AUTHORIZE = "/v2/oauth2/authorize"
@@ -38,7 +38,7 @@ def find_refusal(environ: WSGIEnvironment, names: Collection[str]) -> str | None
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address is reached from the same machine only."""
+    """Return whether an address is reached only from the same machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

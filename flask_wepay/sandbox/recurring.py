@@ -1,4 +1,4 @@
-"""The payments that preapprovals with ``auto_recur`` make by themselves."""
+"""The payments that preapprovals with ``auto_recur`` make automatically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def charge_due(world: World) -> None:
 
 
 def next_charge(preapproval: Preapproval) -> int | None:
-    """Tell when a payment is made by itself, None where none is any more.
+    """Return when the next automatic payment is made, or None if there are no more.
 
     The first is made at ``start_time``, and one after each period.
     https://developer.wepay.com/api/api-calls/preapproval

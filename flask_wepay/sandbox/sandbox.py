@@ -16,7 +16,7 @@ from .world import World
 
 
 class Sandbox(Levers):
-    """A WePay of one's own: its world, the web application over it, and the strings to pull.
+    """A stand-in of WePay: its world, its web application, and its controls for failures.
 
     :param world: what it starts with; without one, the ready-made application 12345 and
         two users.

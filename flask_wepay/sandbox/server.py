@@ -123,7 +123,7 @@ class _Server(ThreadedWSGIServer):
         self.shutdown()
         self.server_close()
         for connection in list(self._open):
-            # It may have ended by itself in the meantime.
+            # It may have ended in the meantime.
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -134,7 +134,7 @@ class LiveSandbox(Sandbox):
     As a context manager it starts and stops.
 
     :param port: 0 is any free one.
-    :param delivers: send IPNs by itself as they fall due; otherwise :meth:`deliver_ipns`
+    :param delivers: send IPNs automatically as they fall due; otherwise :meth:`deliver_ipns`
         does it, which is what a test wants.
     :param names: hosts that requests may call it by, besides those of loopback and `host`.
     :param host: the address to listen on; whoever reaches another one than loopback's can do

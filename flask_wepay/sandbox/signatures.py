@@ -36,7 +36,7 @@ def check_fit(function: Callable[..., Any], arguments: Mapping[str, object]) -> 
 
 
 def fits(value: object, hint: Any) -> bool:
-    """Tell whether a value of JSON is of a type; true is no number."""
+    """Return whether a JSON value is of a type; true is not a number."""
     origin, inner = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, UnionType):
         return any(fits(value, one) for one in inner)

@@ -30,7 +30,7 @@ class Strictness:
         self.passes_over(problem)
 
     def passes_over(self, problem: str) -> bool:
-        """Tell whether this is taken all the same, and note it."""
+        """Return whether this is accepted nevertheless, and log it."""
         if not self.strict:
             self.objections.append(f"a strict sandbox refuses this: {problem}")
         return not self.strict

@@ -90,7 +90,7 @@ def join(sandbox: Joinable) -> Iterator[None]:
 
 
 def is_wepay(url: str | None) -> bool:
-    """Tell whether an address is one of the real WePay."""
+    """Return whether a URL is the real WePay's."""
     host = urlsplit(url or "").hostname or ""
     return any(host == domain or host.endswith(f".{domain}") for domain in WEPAY)
 

@@ -56,7 +56,7 @@ class Clock:
 
     @property
     def frozen(self) -> bool:
-        """Tell whether it stands still."""
+        """Return whether it stands still."""
         return self._stands_at is not None
 
     def move(self, seconds: float) -> None:
@@ -169,7 +169,7 @@ class World:
         )
 
     def take_id(self, wanted: int | None = None) -> int:
-        """Give this id, which no object will get by itself then, or the next one."""
+        """Return this id, and don't use it for another object, or return the next one."""
         with self.lock:
             return next(self._ids) if wanted is None else self._ids.take(wanted)
 
@@ -230,7 +230,7 @@ class World:
             return user
 
     def user_by_email(self, email: str) -> User | None:
-        """Find the living user with this mail address."""
+        """Find the active user with this mail address."""
         with self.lock:
             for user in self.users.values():
                 if user.email.lower() == email.lower() and user.state != "deleted":
@@ -340,7 +340,7 @@ class World:
             return tokens
 
     def authenticate(self, access_token: str) -> Token:
-        """Find the living token behind a Bearer header, or refuse it."""
+        """Find the active token of a Bearer header, or refuse it."""
         other: Environment = "stage" if self.environment == "production" else "production"
         if access_token.startswith(PREFIXES[other]):
             raise Refused(

@@ -96,7 +96,7 @@ def look_up_card(context: Context, arguments: dict[str, Any]) -> Card:
     errors=(2002, 2007),
 )
 def create_card(context: Context, arguments: dict[str, Any]) -> Card:
-    """Take a payer's card: it has to be charged or authorized within 30 minutes."""
+    """Take a payer's card: it must be charged or authorized within 30 minutes."""
     kept = ("auto_update", "callback_uri", "virtual_terminal")
     details = {name: arguments[name] for name in kept if name in arguments}
     return _keep(context, arguments, **details)

@@ -17,7 +17,7 @@ USER = Shape(
     "last_name",
     "email",
     "state",
-    # An empty string where there is none, as seen in real answers.
+    # An empty string without one, as seen in real answers.
     callback_uri=lambda context, user: context.token.callback_uri or "",
 )
 
