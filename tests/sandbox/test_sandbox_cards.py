@@ -357,3 +357,14 @@ def test_first_versions(
     paid = sandbox.world.ledger.checkouts[made["checkout_id"]]
     assert (paid.state, paid.currency, paid.payer_name) == ("authorized", "USD", "Pat Payer")
     assert (paid.auto_release, paid.hosted_checkout) == (False, None)
+
+
+def test_first_versions_of_the_page(sandbox: Sandbox, call: Call, account_id: int) -> None:
+    """The first versions answered with the address of the page alone."""
+    payment = {"account_id": account_id, **PAYMENT}
+    sandbox.world.applications[12345].api_version = "2015-08-15"
+
+    made = call("checkout/create", **payment).json
+
+    address = f"http://localhost/checkout/{made['checkout_id']}"
+    assert made == {"checkout_id": made["checkout_id"], "checkout_uri": address}
