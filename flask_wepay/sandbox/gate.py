@@ -63,10 +63,13 @@ class Patience:
 
     def wait(self, seconds: float) -> None:
         """Wait; or, where that is not for real, move the clock or raise :exc:`TimedOut`."""
+        if not seconds:
+            # Even no time at all is slept at the cost of a turn of the processor.
+            return
         waiting: Waiting | None = getattr(self._thread, "waiting", None)
         if waiting is None:
             time.sleep(seconds)
-        elif seconds:
+        else:
             waiting.through(seconds)
             self._move(seconds)
 
