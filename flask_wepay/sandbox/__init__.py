@@ -1,6 +1,6 @@
-"""A WePay to run against: the v2 API, its pages, and strings to pull in tests.
+"""A stand-in of WePay: the v2 API, its pages, and controls for simulating failures.
 
-It imports nothing of the extension, so that each can contradict the other.
+It imports nothing from the extension, so that each tests the other independently.
 """
 
 from .answers import ANSWERS, Refused

@@ -29,7 +29,7 @@ class Attempt:
 
 @dataclass
 class IPN:
-    """A notification: it says of which object, never what happened to it.
+    """A notification, which names an object, but not what happened to it.
 
     .. versionadded:: 1.0
     """
@@ -38,18 +38,18 @@ class IPN:
     callback_uri: str
     fields: dict[str, str]
     created_at: float
-    #: When it is to be delivered next, None once it is over.
+    #: The time of its next delivery, or None after the last one.
     due_at: float | None
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
     def delivered(self) -> bool:
-        """Return whether a receiver answered with HTTP 200."""
+        """Whether a receiver answered with HTTP 200 (bool)."""
         return bool(self.attempts) and self.attempts[-1].status == 200
 
     @property
     def state(self) -> str:
-        """Say where it stands: waiting, retrying, delivered or given up."""
+        """Its state: "waiting", "retrying", "delivered" or "given up"."""
         if self.delivered:
             return "delivered"
         if self.due_at is None:

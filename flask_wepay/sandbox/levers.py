@@ -1,4 +1,4 @@
-"""What a test moves, and what it looks at: the levers of a sandbox."""
+"""The controls of a sandbox: what a test changes, simulates and inspects."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .world import CLIENT_ID, CLIENT_SECRET, Clock, World
 
 
 class AuthorizeRefused(AssertionError):
-    """The authorize page would not take the request; the message says why.
+    """Raised when the authorize page refuses the request; the message has its text.
 
     .. versionadded:: 1.0
     """
 
 
 class Levers(PaymentLevers):
-    """A world, and the levers by which a test moves it.
+    """A world, with the controls by which a test changes it.
 
     It can't answer requests on its own: :class:`Sandbox` puts the application over it.
     """
@@ -63,7 +63,7 @@ class Levers(PaymentLevers):
 
     @property
     def state_on_denial(self) -> bool:
-        """Whether a denial brings the state back; nobody knows what WePay does."""
+        """Whether a denial returns the state (bool); it is unknown what WePay does."""
         return self.world.state_on_denial
 
     @state_on_denial.setter
@@ -74,20 +74,20 @@ class Levers(PaymentLevers):
 
     @property
     def clock(self) -> Clock:
-        """Give the world's clock, which can be moved, set and stopped."""
+        """The world's clock, which you can move, set and stop."""
         clock = self.world.clock
         if not isinstance(clock, Clock):
             raise TypeError("The world was made with a clock that can't be moved.")
         return clock
 
     def move_clock(self, seconds: float) -> None:
-        """Move the world's time; your own clock is left alone."""
+        """Move the world's clock by a number of seconds; your own clock doesn't change."""
         if isinstance(self.world.clock, Clock):
             self.world.clock.move(seconds)
         charge_due(self.world)
 
     def set_clock(self, at: float | str | None = None, *, frozen: bool = False) -> float:
-        """Set the world's time, stop it or let it go on, and give it in seconds since 1970.
+        """Set, stop or restart the world's clock, and return its time in seconds since 1970.
 
         :param at: seconds since 1970, or a date such as "2026-03-01T12:00:00Z", in UTC where
             it says nothing else; None is the time that it is.
@@ -142,7 +142,7 @@ class Levers(PaymentLevers):
         country: str = "US",
         state: Literal["pending", "registered", "deleted"] = "registered",
     ) -> User:
-        """Register a user; without a mail address it gets one of its own."""
+        """Register a user, with a generated e-mail address if none is given."""
         with self.world.lock:
             email = email or f"user{len(self.world.users) + 1}@example.com"
             return self.world.add_user(email, name, user_id=user_id, country=country, state=state)
@@ -154,7 +154,7 @@ class Levers(PaymentLevers):
         user_id: int | None = None,
         client_id: int = CLIENT_ID,
     ) -> str:
-        """Give a code as the authorize page would; the user is the first by default."""
+        """Return a code as the authorize page would; the default is the first user."""
         user_id = next(iter(self.world.users)) if user_id is None else user_id
         return self.world.issue_code(client_id, user_id, redirect_uri).code
 
@@ -166,7 +166,7 @@ class Levers(PaymentLevers):
         scope: Iterable[str] = SCOPES,
         callback_uri: str | None = None,
     ) -> str:
-        """Give an access token without a login; it revokes the user's earlier ones."""
+        """Return an access token without a login, and revoke the user's earlier tokens."""
         user_id = next(iter(self.world.users)) if user_id is None else user_id
         token = self.world.issue_token(client_id, user_id, scope=scope, callback_uri=callback_uri)
         return token.access_token
@@ -178,7 +178,7 @@ class Levers(PaymentLevers):
         email: str | None = None,
         deny: bool = False,
     ) -> str:
-        """Consent as a user at the authorize page, and give the address to go back to.
+        """Consent as a user at the authorize page, and return the URL to go back to.
 
         :param authorize_url: where the application sent the browser.
         :param email: the user; an unknown one is registered, None is the pre-filled or else
@@ -218,7 +218,7 @@ class Levers(PaymentLevers):
         self.world.delete_user(user_id)
 
     def expire_codes(self) -> None:
-        """Let every code that was not used yet expire at once."""
+        """Expire all unused codes immediately."""
         with self.world.lock:
             for code in self.world.codes.values():
                 code.expires_at = self.world.clock()
@@ -242,7 +242,7 @@ class Levers(PaymentLevers):
         pause: float = 0.0,
         times: int | None = 1,
     ) -> None:
-        """Give the next request to a call this answer, whatever it asks.
+        """Answer the next request to a call with this answer, whatever it asks.
 
         :param call: such as "user", "oauth2/token" or "*" for any.
         :param error_code: answer with this line of the error table, such as 1011, or with a
@@ -276,7 +276,7 @@ class Levers(PaymentLevers):
         self.faults.add(call, Fault(answer, work, delay), times)
 
     def delay_next(self, call: str, seconds: float, *, times: int | None = 1) -> None:
-        """Do the work of the next request, and answer it so many seconds later.
+        """Execute the next request, and answer it after a number of seconds.
 
         Where no socket is used nobody waits: the sandbox's clock moves instead, or, when
         the client's timeout is shorter, the client sees its timeout at once.
@@ -287,7 +287,7 @@ class Levers(PaymentLevers):
     def drop_next(
         self, call: str, *, before: bool = True, raw: bytes | str = b"", times: int | None = 1
     ) -> None:
-        """Cut the connection of the next request without an answer.
+        """Close the connection of the next request without an answer.
 
         :param before: before the work is done; False is after it.
         :param raw: bytes or text to send first, which need not be HTTP.
@@ -305,17 +305,17 @@ class Levers(PaymentLevers):
         return self.faults.hold(call, when)
 
     def clear_faults(self) -> None:
-        """Forget what is still to go wrong, and let every held request go on."""
+        """Remove all pending faults, and release all held requests."""
         self.faults.clear()
 
     # What happened
 
     def count(self, call: str) -> int:
-        """Count the requests to a call so far."""
+        """Return the number of requests to a call so far."""
         return len(self.log.of(call))
 
     def last(self, call: str) -> Exchange:
-        """Give the latest request to a call, or raise :exc:`LookupError`."""
+        """Return the latest request to a call, or raise :exc:`LookupError`."""
         exchanges = self.log.of(call)
         if not exchanges:
             raise LookupError(f"There was no request to {call!r}.")
@@ -328,7 +328,7 @@ class Levers(PaymentLevers):
         times: int | None = None,
         arguments: Mapping[str, object] | None = None,
     ) -> list[Exchange]:
-        """Give the requests to a call that had these arguments, among others.
+        """Return the requests to a call that had at least these arguments.
 
         :param times: how many there must be; None is one or more.
         :param arguments: of the body, or of the query without a body.
@@ -350,19 +350,19 @@ class Levers(PaymentLevers):
         )
 
     def clear_log(self) -> None:
-        """Forget every request so far."""
+        """Clear the log of requests."""
         self.log.clear()
 
     # Notifications
 
     @property
     def ipns(self) -> list[IPN]:
-        """List every notification there was, oldest first."""
+        """All notifications, oldest first."""
         charge_due(self.world)
         return self.world.ipns.all()
 
     def deliver_ipns(self, post: Post | None = None) -> list[IPN]:
-        """Deliver the notifications that are due, and give them.
+        """Deliver the notifications that are due, and return them.
 
         :param post: called with the address and the form's fields, gives the HTTP status;
             without it they go over HTTP.
@@ -377,17 +377,17 @@ class Levers(PaymentLevers):
         return ipn
 
     def fail_ipn(self, ipn_id: int) -> IPN:
-        """Let a delivery have failed, as if the receiver had answered with an error."""
+        """Record a failed delivery, as if the receiver had answered with an error."""
         ipn = self.world.ipns.get(ipn_id)
         self.world.ipns.fail(ipn)
         return ipn
 
     def replay_ipn(self, ipn_id: int) -> IPN:
-        """Queue the same notification once more, as a duplicate, and give that."""
+        """Queue a duplicate of a notification, and return it."""
         return self.world.ipns.replay(self.world.ipns.get(ipn_id))
 
     def reset(self) -> None:
-        """Begin everything anew: the world as it was made, no log, no faults, no moved clock."""
+        """Reset everything: the world, the log, the faults and the clock."""
         self.faults.clear()
         self.world = self.world.anew()
         self.log.clear()

@@ -1,4 +1,4 @@
-"""What was asked of the sandbox and what it answered."""
+"""The log of the sandbox's requests and answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Exchange:
     query: str
     #: The names are in lower case.
     headers: Mapping[str, str]
-    #: The body's bytes as they came.
+    #: The unchanged bytes of the body.
     body: bytes
     #: The HTTP status of the answer, None before the answer, and if it was dropped.
     status: int | None = None
@@ -41,22 +41,22 @@ class Exchange:
 
     @property
     def call(self) -> str:
-        """Name the call: "user", "oauth2/token", "oauth2/authorize"."""
+        """The name of the call: "user", "oauth2/token", "oauth2/authorize"."""
         return call_name(self.path.removeprefix("/v2/"))
 
     @property
     def json(self) -> Any:
-        """Decode the body, None where it is no JSON."""
+        """The decoded body, or None if it isn't JSON."""
         return _decode(self.body)
 
     @property
     def answer_json(self) -> Any:
-        """Decode the answer, None where it is no JSON."""
+        """The decoded answer, or None if it isn't JSON."""
         return _decode(self.answer)
 
     @property
     def arguments(self) -> dict[str, str]:
-        """Give the query's arguments."""
+        """The query's arguments."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
     def lacks(self, wanted: Mapping[str, object]) -> list[str]:

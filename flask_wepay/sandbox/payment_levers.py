@@ -1,4 +1,4 @@
-"""What a test has users, payers, merchants and WePay do to accounts and payments."""
+"""Controls for what users, payers, merchants and WePay do to accounts and payments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .objects import (
 from .origins import LOOPBACK
 from .world import World
 
-#: Where the sandbox is unless told otherwise; the same as WEPAY_SANDBOX_URL's default.
+#: The default URL of a sandbox, which is the default of WEPAY_SANDBOX_URL too.
 DEFAULT_URL = "http://127.0.0.1:8010"
 
 
@@ -46,11 +46,11 @@ class PaymentLevers:
         return frozenset([*LOOPBACK, *self._given, urlsplit(self.url).hostname or ""])
 
     def confirm_user(self, user_id: int) -> User:
-        """Let a pending user confirm the registration: their accounts wait for them no more."""
+        """Confirm a pending user's registration, so that their accounts no longer wait for it."""
         return self.world.confirm_user(user_id)
 
     def verify_account(self, account_id: int) -> Account:
-        """Let a merchant have given WePay what it asked for: the account becomes active."""
+        """Complete a merchant's verification, so that the account becomes active."""
         return self.change_account(account_id, "active")
 
     def change_account(
@@ -88,7 +88,7 @@ class PaymentLevers:
         return checkout
 
     def pay_at(self, checkout_uri: str, *, decline: bool = False) -> str:
-        """Pay as a payer at the hosted page, and give the address to go back to.
+        """Pay as a payer at the hosted page, and return the URL to go back to.
 
         :param checkout_uri: where the application sent the browser.
         :param decline: let the card be declined instead.
@@ -97,14 +97,14 @@ class PaymentLevers:
         return self._decide("pay", checkout_uri, "decline" if decline else "pay")
 
     def approve_at(self, preapproval_uri: str) -> str:
-        """Consent to later payments as a payer, and give the address to go back to.
+        """Consent to later payments as a payer, and return the URL to go back to.
 
         :raises LookupError: if there is no such preapproval, or its page leads nowhere.
         """
         return self._decide("approve", preapproval_uri, "approve")
 
     def update_at(self, uri: str) -> str:
-        """Give WePay what it wants to know as a merchant, and give the address to go back to.
+        """Submit a merchant's details to WePay, and return the URL to go back to.
 
         :param uri: what ``/account/get_update_uri`` answered.
         :raises LookupError: if there is no such account, or its page leads nowhere.
@@ -112,7 +112,7 @@ class PaymentLevers:
         return self._decide("update", uri, "update")
 
     def withdraw_at(self, withdrawal_uri: str) -> str:
-        """Send the money to the bank as a merchant, and give the address to go back to.
+        """Send the money to the bank as a merchant, and return the URL to go back to.
 
         :raises LookupError: if there is no such withdrawal, or its page leads nowhere.
         """
