@@ -25,6 +25,7 @@ from flask_wepay.sandbox import (
     Hold,
     Refused,
     Sandbox,
+    Seed,
     World,
 )
 from flask_wepay.sandbox import create_app as create_sandbox
@@ -225,4 +226,4 @@ def wepay_of_ones_own(clock: Clock) -> Flask:
         raise SystemExit(str(error)) from None
     if 1008 in ANSWERS:
         raise Refused(1008)
-    return create_sandbox(sandbox.world)
+    return create_sandbox(World(start=Seed({"users": [{"email": "a@example.com"}]})))
