@@ -34,7 +34,7 @@ __all__ = ["callback_uri"]
 @click.option("--all", "everybody", is_flag=True, help="Update every connected user.")
 @with_appcontext
 def callback_uri(everybody: bool) -> None:
-    """Update the callback_uri, to which WePay sends the IPNs of connected users.
+    """Update the callback_uri, to which WePay sends IPNs.
 
     Run it after the application's address, WEPAY_CALLBACK_URI or the keys have changed. It
     looks up 50 users a request, within the rate limit, and updates only those with another

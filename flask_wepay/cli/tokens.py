@@ -46,7 +46,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array, one object a line.")
 @with_appcontext
 def tokens(verify: bool, as_json: bool) -> None:
-    """List the authorizations, current and former, without their tokens.
+    """List the authorizations, current and former; no tokens.
 
     AGE is the time since the login, ENDED the time since the authorization ended. The STATE is
     "connected", "superseded" (unused, because the owner connected another WePay user later),
