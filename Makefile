@@ -57,7 +57,7 @@ lint: $(VENV)/.lint
 	$(VENV)/bin/lint-imports
 
 translations: $(VENV)/.test
-	$(VENV)/bin/pybabel compile --directory flask_wepay/translations --domain wepay
+	$(VENV)/bin/pybabel compile --directory flask_wepay/web/translations --domain wepay
 
 docs: $(VENV)/.docs
 	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html

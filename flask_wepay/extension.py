@@ -12,7 +12,6 @@ from flask import Flask, current_app, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
-from . import refusals, views
 from .api.batch import send_batch
 from .api.caller import Caller
 from .api.client import WePayClient
@@ -20,20 +19,21 @@ from .api.lookup import find, forget
 from .api.throttle import Throttle
 from .api.transport import Transport
 from .api.windows import MovingWindows
-from .button import connect_button
 from .errors import ConfigurationError, NotAuthorized, TokenRevoked, WePayError
-from .front_ends import is_of_another_site
 from .ipns import Origin, signed
-from .links import local_next
 from .oauth import invitations
 from .oauth.client import register
 from .oauth.cookie import check_cookie
-from .pages import login_url
 from .runner import commands
 from .settings import Settings, read_settings
 from .state import Hooks, State, checked_owner, current_owner, current_state
 from .tokens import Token
 from .tokens.store import Store, TokenGetter, TokenSetter
+from .web import refusals, views
+from .web.button import connect_button
+from .web.front_ends import is_of_another_site
+from .web.links import local_next
+from .web.pages import login_url
 
 __all__ = ["WePay", "current_wepay", "wepay_required"]
 

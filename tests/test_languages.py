@@ -15,12 +15,14 @@ from flask.testing import FlaskClient
 from flask_babel import Babel
 
 import flask_wepay
-from flask_wepay import texts
 from flask_wepay.pytest_plugin import Connect
 from flask_wepay.sandbox import Sandbox
+from flask_wepay.web import texts
 
 DENIED = "/wepay/callback?error=access_denied"
-CATALOGUES = sorted(Path(flask_wepay.__file__).parent.glob("translations/*/LC_MESSAGES/wepay.po"))
+CATALOGUES = sorted(
+    Path(flask_wepay.__file__).parent.glob("web/translations/*/LC_MESSAGES/wepay.po")
+)
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from ..errors import (
     WePayError,
 )
 from ..ipns import Origin
-from ..links import login_redirect
 from ..oauth.cookie import check_cookie
 from ..state import State
 from ..tokens import Token
 from ..tokens.store import MERCHANT
+from ..web.links import login_redirect
 from .database import database_findings
 from .output import FAIL, NOTE, OK, WARN, Finding, address_of_ipns, in_production
 

@@ -30,7 +30,6 @@ from ..errors import (
 from ..foreign import plain, printable
 from ..ipns import Origin, signed
 from ..state import State, browser_may_own, current_owner
-from ..texts import DISCONNECTED
 from ..tokens import Secret, Token
 from ..tokens.store import Ended, Pending, StateTaken
 from . import invitations, logins
@@ -38,6 +37,7 @@ from .client import PREFILL
 from .cookie import check_cookie
 
 __all__ = [
+    "DISCONNECTED",
     "begin",
     "callback_owner",
     "connection_works",
@@ -49,6 +49,8 @@ __all__ = [
 
 #: Seconds for checking whether the current token works.
 CHECK_SECONDS = 5.0
+#: What a user is told who disconnects in the middle of a login.
+DISCONNECTED = "You were disconnected while WePay was being asked, so nothing was stored."
 
 _logger = logging.getLogger("flask_wepay")
 

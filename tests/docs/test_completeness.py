@@ -15,9 +15,10 @@ from blinker import NamedSignal
 from flask import Flask
 from reading import DOCS, README, blocks_of
 
-from flask_wepay import WePay, errors, signals, texts
+from flask_wepay import WePay, errors, signals
 from flask_wepay.settings import DEFAULTS
 from flask_wepay.sqla import WePayTokenMixin
+from flask_wepay.web import texts
 
 PAGES = sorted(DOCS.glob("*.rst"))
 TEXT = {page.stem: page.read_text() for page in PAGES}

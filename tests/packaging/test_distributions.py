@@ -61,7 +61,7 @@ def test_wheel_holds_the_whole_package(wheel: zipfile.ZipFile, tree: Path) -> No
     package = {str(path.relative_to(tree)) for path in files_below(tree / "flask_wepay")}
 
     assert "flask_wepay/py.typed" in package
-    assert any(name.startswith("flask_wepay/templates/wepay/") for name in package)
+    assert any(name.startswith("flask_wepay/web/templates/wepay/") for name in package)
     assert package <= set(wheel.namelist())
 
 

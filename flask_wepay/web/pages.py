@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from flask import render_template, request
 from jinja2 import Environment, FileSystemLoader
 
-from .api.windows import Budget
+from ..api.windows import Budget
+from ..state import current_state
 from .languages import ENGLISH, Language, chosen_language
 from .links import home, link
-from .state import current_state
 from .texts import Text
 
 __all__ = [

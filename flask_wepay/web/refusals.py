@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
-from .errors import (
+from ..errors import (
     AuthorizationDenied,
     AuthorizationError,
     ConfigurationError,
@@ -28,9 +28,9 @@ from .errors import (
     TokenUnreadable,
     WePayError,
 )
+from ..state import State, browser_may_own, current_owner, current_state
 from .front_ends import front_end, here, page_of_request
 from .pages import language_of_request, login_url, may_log, noted_login, render
-from .state import State, browser_may_own, current_owner, current_state
 from .texts import Text, text_of
 
 __all__ = ["answer", "refuse", "show_error", "to_login"]

@@ -13,18 +13,18 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
-from . import ipns
-from .errors import AuthorizationError, WePayError
+from .. import ipns
+from ..errors import AuthorizationError, WePayError
+from ..oauth import flow, invitations
+from ..oauth.logins import is_in_popup
+from ..state import State, current_state
+from ..tokens import Secret
 from .front_ends import front_end, is_of_a_strangers_page
 from .hosts import OnEveryHost
 from .links import local_next, login_redirect
-from .oauth import flow, invitations
-from .oauth.logins import is_in_popup
 from .pages import login_url, note_login, noted_login, render
 from .refusals import refuse
-from .state import State, current_state
 from .texts import CONNECTED, FINISHING, UNCONFIRMED
-from .tokens import Secret
 
 __all__ = ["blueprint"]
 

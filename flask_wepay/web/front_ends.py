@@ -10,10 +10,10 @@ from urllib.parse import quote, urlsplit
 
 from flask import request
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
+from ..oauth.logins import SAFE
+from ..state import State
 from .links import local_next
-from .oauth.logins import SAFE
-from .state import State
 
 __all__ = ["front_end", "here", "is_of_a_strangers_page", "is_of_another_site", "page_of_request"]
 

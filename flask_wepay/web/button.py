@@ -8,12 +8,12 @@ from typing import Any
 from flask import current_app
 from markupsafe import Markup
 
-from .api.client import WePayClient
-from .errors import StoreUnavailable, TokenUnreadable
+from ..api.client import WePayClient
+from ..errors import StoreUnavailable, TokenUnreadable
+from ..state import State, current_owner, current_state
 from .front_ends import front_end, here, page_of_request
 from .links import local_next
 from .pages import language_of_request, login_url, may_log
-from .state import State, current_owner, current_state
 from .texts import CONNECT, CONNECTED, IN_A_WINDOW, NOT_NOW
 
 __all__ = ["connect_button"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .errors import (
+from ..errors import (
     AuthorizationDenied,
     AuthorizationError,
     ConfigurationError,
@@ -17,11 +17,11 @@ from .errors import (
     TokenUnreadable,
     WePayError,
 )
+from ..oauth.flow import DISCONNECTED
 
 __all__ = [
     "CONNECT",
     "CONNECTED",
-    "DISCONNECTED",
     "FINISHING",
     "IN_A_WINDOW",
     "NOT_NOW",
@@ -45,7 +45,6 @@ CONNECT_AGAIN = ("retry", "Connect again")
 RECONNECT = ("reconnect", "Reconnect anyway")
 BACK = ("next", "Back to the site")
 
-DISCONNECTED = "You were disconnected while WePay was being asked, so nothing was stored."
 UNCONFIRMED = "It may or may not have reached WePay. Connect again to be sure."
 
 NOT_NOW = "WePay is not available just now"

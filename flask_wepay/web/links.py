@@ -8,9 +8,9 @@ from typing import Any
 from flask import request, url_for
 from werkzeug.routing import BuildError
 
-from .errors import ConfigurationError
-from .oauth.logins import local_path
-from .state import State
+from ..errors import ConfigurationError
+from ..oauth.logins import local_path
+from ..state import State
 
 __all__ = ["home", "link", "local_next", "login_redirect"]
 

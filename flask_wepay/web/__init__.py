@@ -1,0 +1,1 @@
+"""Answer browsers: the routes, the pages, and what is said instead of going on."""
