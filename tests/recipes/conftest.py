@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from recipes.shop import create_app, db
+from shop_browsers import browser_of
 
 from flask_wepay.pytest_plugin import Connect
 from flask_wepay.sandbox import Sandbox
@@ -38,14 +39,6 @@ def make_shop(tmp_path: Path, wepay_sandbox: Sandbox) -> Iterator[Any]:
 @pytest.fixture
 def shop(make_shop: Any) -> Flask:
     return make_shop()
-
-
-def browser_of(shop: Flask, owner: str) -> FlaskClient:
-    """Give a browser in which an owner is logged in."""
-    browser = shop.test_client()
-    with browser.session_transaction() as session:
-        session["user"] = owner
-    return browser
 
 
 @pytest.fixture

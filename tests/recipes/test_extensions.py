@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import browser_of
 from flask import Flask, session
 from flask_babel import Babel
 from flask_caching import Cache
 from recipes import admin, extensions, owners
 from recipes.shop import db, owner, wepay
+from shop_browsers import browser_of
 
 from flask_wepay.errors import NotAuthorized
 from flask_wepay.pytest_plugin import Connect, DeliverIPN
