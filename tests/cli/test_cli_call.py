@@ -197,3 +197,17 @@ def test_merchant(run: Run, make_app: Any, wepay_sandbox: Sandbox) -> None:
     result = run("call", "user", app=app)
 
     assert json.loads(result.stdout)["user_id"] == BILL
+
+
+def test_revoked_merchant(run: Run, make_app: Any, wepay_sandbox: Sandbox) -> None:
+    """A merchant's own token that was revoked is a sentence that names the setting, and 1."""
+    from flask_wepay import WePay
+
+    app = make_app(WePay(), WEPAY_ACCESS_TOKEN=wepay_sandbox.issue_token(BILL))
+    wepay_sandbox.revoke(BILL)
+
+    result = run("call", "user", app=app)
+
+    assert result.exit_code == 1
+    assert "'WEPAY_ACCESS_TOKEN'" in result.stderr
+    assert "Owner" not in result.stderr
