@@ -12,8 +12,8 @@ import pytest
 from crowdfunding import create_app
 from crowdfunding.extensions import db
 from selenium import webdriver
-from visitor import Visitor
-from werkzeug.serving import WSGIRequestHandler, make_server
+from visitor import UNPOOLED, Quiet, Visitor
+from werkzeug.serving import make_server
 
 from flask_wepay.sandbox.server import LiveSandbox
 
@@ -84,17 +84,13 @@ def site(sandbox: LiveSandbox, seeded: Path, tmp_path: Path) -> Iterator[str]:
         db.engine.dispose()
 
 
-class Quiet(WSGIRequestHandler):
-    def log_request(self, *args: object) -> None:
-        pass
-
-
 def make_platform(database: Path, sandbox_url: str = "http://127.0.0.1:1"):
     return create_app(
         {
             "DEMO": True,
             "SECRET_KEY": "a secret of the tests",
             "SQLALCHEMY_DATABASE_URI": f"sqlite:///{database}",
+            "SQLALCHEMY_ENGINE_OPTIONS": UNPOOLED,
             "WEPAY_SANDBOX_URL": sandbox_url,
         }
     )

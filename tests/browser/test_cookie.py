@@ -11,18 +11,14 @@ from flask import Flask, session
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from visitor import Quiet
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from flask_wepay.errors import ConfigurationError
 from flask_wepay.oauth.cookie import check_cookie
 
 #: A host that is another site than the one that the cookie is for.
 ELSEWHERE = "elsewhere.localhost"
-
-
-class Quiet(WSGIRequestHandler):
-    def log_request(self, *args: object) -> None:
-        pass
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from applications import MakeApp
-from conftest import Quiet
 from flask import Flask, send_file
 from flask_talisman import Talisman
-from visitor import Visitor
+from visitor import UNPOOLED, Quiet, Visitor
 from werkzeug.serving import make_server
 
 from flask_wepay import current_wepay, wepay_required
@@ -54,6 +53,7 @@ def app(make_app: MakeApp, sandbox: LiveSandbox, htmx: Path, tmp_path: Path) -> 
     app = make_app(
         SESSION_COOKIE_NAME="session_front_ends",
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'board.sqlite'}",
+        SQLALCHEMY_ENGINE_OPTIONS=UNPOOLED,
         WEPAY_SANDBOX_URL=sandbox.url,
     )
     Talisman(app, force_https=False, session_cookie_secure=False)

@@ -8,12 +8,11 @@ from threading import Thread
 
 import pytest
 from applications import MakeApp
-from conftest import Quiet
 from flask import Flask, render_template_string, request
 from flask_talisman import Talisman
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
-from visitor import Visitor
+from visitor import UNPOOLED, Quiet, Visitor
 from werkzeug.serving import make_server
 
 from flask_wepay.sandbox.server import LiveSandbox
@@ -47,6 +46,7 @@ def app(make_app: MakeApp, sandbox: LiveSandbox, tmp_path: Path) -> Flask:
     app = make_app(
         SESSION_COOKIE_NAME="session_popup",
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'shop.sqlite'}",
+        SQLALCHEMY_ENGINE_OPTIONS=UNPOOLED,
         WEPAY_SANDBOX_URL=sandbox.url,
     )
     Talisman(app, force_https=False, session_cookie_secure=False)
