@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import psycopg
 import pytest
-from store.postgresql import PATIENCE, PostgreSQL, as_user, end_with_parent, own_server
+from store.postgresql import PostgreSQL, own_server, takes_connections
+from store.servers import Server
 
 PORT = 6432
 
@@ -33,41 +29,35 @@ query_wait_timeout = 10
 """
 
 
+class PgBouncer(Server):
+    """A pooler that is reached by a socket in its directory."""
+
+    prefix = "wepay-pgb-"
+
+    def __init__(self, program: str, server: PostgreSQL) -> None:
+        super().__init__()
+        ini = self.directory / "pgbouncer.ini"
+        ini.write_text(
+            CONFIGURATION.format(server=server.directory, directory=self.directory, port=PORT)
+        )
+        self.launch(program, "-q", ini)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://postgres@/postgres?host={self.directory}&port={PORT}"
+
+    def answers(self) -> bool:
+        return takes_connections(self.directory, port=PORT)
+
+
 @contextmanager
 def pgbouncer(server: PostgreSQL | None = None) -> Iterator[str]:
     """Run one, and give the address of the database behind it, or skip the test."""
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
         pytest.skip("pgbouncer is not installed")
-    server = server or own_server()
-    directory = Path(tempfile.mkdtemp(prefix="wepay-pgb-"))
-    ini = directory / "pgbouncer.ini"
-    ini.write_text(CONFIGURATION.format(server=server.directory, directory=directory, port=PORT))
-    user = as_user(directory)
-    log = (directory / "log").open("ab")
-    process = subprocess.Popen(
-        [program, "-q", str(ini)], stdout=log, stderr=log, preexec_fn=end_with_parent, **user
-    )
+    running = PgBouncer(program, server or own_server())
     try:
-        _await(directory, process)
-        yield f"postgresql+psycopg://postgres@/postgres?host={directory}&port={PORT}"
+        yield running.url
     finally:
-        process.terminate()
-        process.wait(PATIENCE)
-        log.close()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _await(directory: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            psycopg.connect(
-                host=str(directory), port=PORT, user="postgres", dbname="postgres"
-            ).close()
-        except psycopg.OperationalError:
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise RuntimeError((directory / "log").read_text()) from None
-            time.sleep(0.02)
-        else:
-            return
+        running.remove()

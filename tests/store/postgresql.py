@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import atexit
-import ctypes
 import os
-import pwd
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import time
 from functools import cache
 from pathlib import Path
 
 import pytest
-
-#: Seconds for the server to start or to stop.
-PATIENCE = 30
+from store.servers import Server, end_with_process, without_table
 
 
-class PostgreSQL:
-    """A server in a temporary directory, reached by a socket in it, ended by its pid."""
+class PostgreSQL(Server):
+    """A server that is reached by a socket in its directory."""
+
+    prefix = "wepay-pg-"
+    stop_signal = signal.SIGINT
 
     def __init__(self, binaries: Path) -> None:
+        super().__init__()
         self._binaries = binaries
-        self._process: subprocess.Popen[bytes] | None = None
-        self.directory = Path(tempfile.mkdtemp(prefix="wepay-pg-"))
-        self._as_user = as_user(self.directory)
-        self._run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
+        initdb = self._binaries / "initdb"
+        self.run(initdb, "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
         self.start()
 
     @property
@@ -47,74 +40,21 @@ class PostgreSQL:
             "timezone": "America/New_York",
         }
         arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", "data", *arguments],
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                preexec_fn=end_with_parent,
-                **self._as_user,
-            )
-        self._await(self._answers)
+        self.launch(self._binaries / "postgres", "-D", "data", *arguments)
 
-    def stop(self) -> None:
-        """Break all connections and end."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(PATIENCE)
-            self._process = None
-
-    def remove(self) -> None:
-        self.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _answers(self) -> bool:
-        import psycopg
-
-        try:
-            psycopg.connect(host=str(self.directory), user="postgres", dbname="postgres").close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def _await(self, ready: object) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not ready():  # type: ignore[operator]
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError((self.directory / "log").read_text())
-            time.sleep(0.02)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self._binaries / program, *arguments],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            **self._as_user,
-        )
+    def answers(self) -> bool:
+        return takes_connections(self.directory)
 
 
-def as_user(directory: Path) -> dict[str, object]:
-    """Return how to start a server that refuses to run as root, and give it a directory."""
-    here: dict[str, object] = {"cwd": directory, "start_new_session": True}
-    user = _unprivileged_user()
-    if user is None:
-        return here
-    os.chown(directory, user.pw_uid, user.pw_gid)
-    return here | {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+def takes_connections(directory: Path, **options: object) -> bool:
+    """Return whether a PostgreSQL, or what stands before it, has its socket in a directory."""
+    import psycopg
 
-
-def end_with_parent(number: int = signal.SIGINT) -> None:
-    # A test run that is killed leaves no server behind, where the kernel knows how.
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, number)
-
-
-def _unprivileged_user() -> pwd.struct_passwd | None:
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    return known.get("postgres") or known["nobody"]
+    try:
+        psycopg.connect(host=str(directory), user="postgres", dbname="postgres", **options).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _binaries() -> Path | None:
@@ -136,14 +76,8 @@ def server() -> PostgreSQL | None:
     if binaries is None:
         return None
     running = PostgreSQL(binaries)
-    atexit.register(_end, running, os.getpid())
+    end_with_process(running)
     return running
-
-
-def _end(running: PostgreSQL, pid: int) -> None:
-    # A forked child must not take its parent's server away.
-    if os.getpid() == pid:
-        running.remove()
 
 
 def own_server() -> PostgreSQL:
@@ -159,10 +93,4 @@ def database_url() -> str:
 
     WEPAY_TEST_DATABASE_URL names another one; its table "wepay_token" is dropped.
     """
-    import sqlalchemy as sa
-
-    url = os.environ.get("WEPAY_TEST_DATABASE_URL") or own_server().url
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE IF EXISTS wepay_token"))
-    return url
+    return without_table(os.environ.get("WEPAY_TEST_DATABASE_URL") or own_server().url)
