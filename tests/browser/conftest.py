@@ -6,14 +6,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from crowdfunding import create_app
 from crowdfunding.extensions import db
 from selenium import webdriver
-from visitor import UNPOOLED, Quiet, Visitor
-from werkzeug.serving import make_server
+from serving import UNPOOLED, serving
+from visitor import Visitor
 
 from flask_wepay.sandbox.server import LiveSandbox
 
@@ -72,14 +71,9 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(sandbox: LiveSandbox, seeded: Path, tmp_path: Path) -> Iterator[str]:
     """Serve the example platform, and give its address."""
     app = make_platform(shutil.copy(seeded, tmp_path), sandbox.url)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    app.config["SESSION_COOKIE_NAME"] = f"session_{server.port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as server:
+        app.config["SESSION_COOKIE_NAME"] = f"session_{server.port}"
+        yield f"http://127.0.0.1:{server.port}"
     with app.app_context():
         db.engine.dispose()
 

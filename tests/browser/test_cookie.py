@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,8 +10,8 @@ from flask import Flask, session
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
-from visitor import Quiet
-from werkzeug.serving import BaseWSGIServer, make_server
+from serving import serving
+from werkzeug.serving import BaseWSGIServer
 
 from flask_wepay.errors import ConfigurationError
 from flask_wepay.oauth.cookie import check_cookie
@@ -44,13 +43,8 @@ def app() -> Flask:
 
 @pytest.fixture
 def server(app: Flask) -> Iterator[BaseWSGIServer]:
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as server:
+        yield server
 
 
 @pytest.mark.parametrize(

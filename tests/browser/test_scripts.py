@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from applications import MakeApp
 from flask import Flask, send_file
 from flask_talisman import Talisman
-from visitor import UNPOOLED, Quiet, Visitor
-from werkzeug.serving import make_server
+from serving import UNPOOLED, serving
+from visitor import Visitor
 
 from flask_wepay import current_wepay, wepay_required
 from flask_wepay.sandbox.server import LiveSandbox
@@ -76,13 +75,8 @@ def app(make_app: MakeApp, sandbox: LiveSandbox, htmx: Path, tmp_path: Path) -> 
 
 @pytest.fixture
 def site(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from applications import MakeApp
@@ -12,8 +11,8 @@ from flask import Flask, render_template_string, request
 from flask_talisman import Talisman
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
-from visitor import UNPOOLED, Quiet, Visitor
-from werkzeug.serving import make_server
+from serving import UNPOOLED, serving
+from visitor import Visitor
 
 from flask_wepay.sandbox.server import LiveSandbox
 
@@ -65,13 +64,8 @@ def app(make_app: MakeApp, sandbox: LiveSandbox, tmp_path: Path) -> Flask:
 
 @pytest.fixture
 def site(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
-from sqlalchemy.pool import NullPool
-from werkzeug.serving import WSGIRequestHandler
 
 PATIENCE = 20  # seconds
 #: What is raised where a page is asked while the next one takes its place.
@@ -21,16 +19,6 @@ WIDTH = """
 const page = document.documentElement
 return page.scrollWidth > page.clientWidth ? 'wider than the window' : 'no wider'
 """
-
-
-#: For an application that a browser visits: a request may outlive its test, and nobody would
-#: close the connection that it gives back to a pool.
-UNPOOLED = {"poolclass": NullPool}
-
-
-class Quiet(WSGIRequestHandler):
-    def log_request(self, *args: object) -> None:
-        pass
 
 
 class Visitor:
