@@ -81,6 +81,20 @@ def test_loader_with_an_odd_id(
     assert len(wepay_sandbox.log) == 0
 
 
+def test_loader_is_asked_once_where_a_login_begins(make_app: MakeApp) -> None:
+    """A loader that asks the database does so once."""
+    app = make_app(owner_loader=False)
+    asked: list[str] = []
+
+    @app.extensions["test"]["wepay"].owner_loader
+    def load() -> str:
+        asked.append("alice")
+        return "alice"
+
+    assert app.test_client().get("/wepay/login?force=1").status_code == 302
+    assert asked == ["alice"]
+
+
 def test_odd_id_in_a_view(make_app: MakeApp) -> None:
     """In a view of the application the error is the application's."""
     app = make_app()

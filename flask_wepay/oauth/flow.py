@@ -62,10 +62,10 @@ def login_owner(state: State, *, make: bool) -> str | None:
 
     :raises StateMismatch: if somebody else is logged in than the invited one, who is forgotten.
     """
-    owner, invited = current_owner(state), invitations.invited(session)
-    if invited is None or invited == owner:
-        return current_owner(state, make=True) if make else owner
-    if owner is not None and not browser_may_own(state):
+    invited = invitations.invited(session)
+    if invited is None:
+        return current_owner(state, make=make)
+    if current_owner(state) not in (None, invited) and not browser_may_own(state):
         invitations.forget(session)
         raise StateMismatch("Somebody else is logged in than the owner whom this login is for.")
     return invited
