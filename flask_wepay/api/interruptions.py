@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dis
-import traceback
+from collections.abc import Iterator
 from http.client import HTTPException
-from types import FrameType
+from types import FrameType, TracebackType
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -29,14 +29,17 @@ def is_interruption(error: BaseException) -> bool:
     package = type(error).__module__.partition(".")[0]
     if isinstance(error, _FAILURES) or package == "builtins":
         return False
-    steps = list(traceback.walk_tb(error.__traceback__))
-    if any(_handles_a_signal(frame) for frame, _ in steps):
+    steps = list(_steps(error.__traceback__))
+    if any(_handles_a_signal(step.tb_frame) for step in steps):
         return True
-    tb = error.__traceback__
-    while tb is not None and tb.tb_next is not None:
-        tb = tb.tb_next
-    by_an_instruction = tb is not None and tb.tb_frame.f_code.co_code[tb.tb_lasti] in _RAISE
-    return not by_an_instruction and all(_package_of(frame) != package for frame, _ in steps)
+    by_an_instruction = steps[-1].tb_frame.f_code.co_code[steps[-1].tb_lasti] in _RAISE
+    return not by_an_instruction and all(_package_of(step.tb_frame) != package for step in steps)
+
+
+def _steps(step: TracebackType | None) -> Iterator[TracebackType]:
+    while step is not None:
+        yield step
+        step = step.tb_next
 
 
 def _package_of(frame: FrameType) -> str:
