@@ -31,11 +31,6 @@ _OURS: Pools = {"http": Pool, "https": TLSPool}
 _URLLIB3S_OWN = {"urllib3.connectionpool", "urllib3.connection"}
 
 
-def _usual_pools() -> Pools:
-    """Return the pool classes that a new urllib3.PoolManager uses."""
-    return dict(poolmanager.pool_classes_by_scheme)
-
-
 class Sessions:
     """The sessions of one application, one per process, so that a fork doesn't share sockets.
 
@@ -48,7 +43,8 @@ class Sessions:
 
     def current(self) -> KeptSession:
         """Return the session of this process."""
-        usual = _usual_pools()
+        # What a new urllib3.PoolManager uses.
+        usual: Pools = dict(poolmanager.pool_classes_by_scheme)
         classes = [(pool, pool.ConnectionCls) for pool in usual.values()]
         key = os.getpid(), classes
         kept = self._kept
