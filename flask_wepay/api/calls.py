@@ -136,10 +136,9 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any
 
     :raises InvalidCall: if it refuses them.
     """
-    named: dict[str, Any] = {}
-    if isinstance(parameters, Mapping):
-        named = {plain(key) or "": value for key, value in parameters.items()}
-    if not isinstance(parameters, Mapping) or "" in named:
+    given = parameters.items() if isinstance(parameters, Mapping) else [(None, parameters)]
+    named = {plain(key) or "": value for key, value in given}
+    if "" in named:
         raise InvalidCall(f"The parameters of {name!r} are not a mapping whose keys are names.")
     if "access_token" in named:
         raise InvalidCall(
