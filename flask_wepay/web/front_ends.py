@@ -61,8 +61,8 @@ def is_of_a_strangers_page() -> bool:
     A link, in an e-mail for example, navigates here; a frame or an image doesn't.
     https://www.w3.org/TR/fetch-metadata/
     """
-    asked = {name: request.headers.get(f"Sec-Fetch-{name}") for name in ("Mode", "Dest")}
-    leads_here = asked["Mode"] in (None, "navigate") and asked["Dest"] in (None, "document")
+    mode, target = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Mode", "Dest"))
+    leads_here = mode in (None, "navigate") and target in (None, "document")
     return is_of_another_site() and not leads_here
 
 
