@@ -75,6 +75,11 @@ class IPNQueue:
             self._ipns.append(ipn)
             return ipn
 
+    def tell(self, callback_uri: str | None, **fields: object) -> None:
+        """Queue one for an object that has an address for them."""
+        if callback_uri:
+            self.add(callback_uri, **fields)
+
     def all(self) -> list[IPN]:
         """List every notification there was."""
         with self._lock:

@@ -81,8 +81,7 @@ class Ledger:
         with self._lock:
             account.state = state
             account.disabled_reasons = list(reasons)
-            if account.callback_uri:
-                self._ipns.add(account.callback_uri, account_id=account.account_id)
+            self._ipns.tell(account.callback_uri, account_id=account.account_id)
 
     def balance_of(self, account: Account) -> Balance:
         """Add up what was paid, released, given back, charged back and withdrawn."""
@@ -135,8 +134,7 @@ class Ledger:
                 withdrawal.amount = self.balance_of(account).available
             withdrawal.state = state
             withdrawal.capture_time = int(self._clock()) if state == "captured" else 0
-            if withdrawal.callback_uri:
-                self._ipns.add(withdrawal.callback_uri, withdrawal_id=withdrawal.withdrawal_id)
+            self._ipns.tell(withdrawal.callback_uri, withdrawal_id=withdrawal.withdrawal_id)
 
     def add_checkout(self, client_id: int, **details: Any) -> Checkout:
         """Begin a payment."""
@@ -178,11 +176,10 @@ class Ledger:
         with self._lock:
             checkout.state = state
             checkout.state_since = self._clock()
-            if checkout.callback_uri:
-                fields: dict[str, object] = {"checkout_id": checkout.checkout_id}
-                if checkout.reference_id is not None:
-                    fields["reference_id"] = checkout.reference_id
-                self._ipns.add(checkout.callback_uri, **fields)
+            fields: dict[str, object] = {"checkout_id": checkout.checkout_id}
+            if checkout.reference_id is not None:
+                fields["reference_id"] = checkout.reference_id
+            self._ipns.tell(checkout.callback_uri, **fields)
 
     def refund(self, checkout: Checkout, amount: Decimal, reason: str) -> None:
         """Give money back; all of it makes the checkout refunded."""

@@ -55,8 +55,7 @@ class Wallet:
         """Move a card to another state and tell its callback_uri."""
         with self._lock:
             card.state = state
-            if card.callback_uri:
-                self._ipns.add(card.callback_uri, credit_card_id=card.credit_card_id)
+            self._ipns.tell(card.callback_uri, credit_card_id=card.credit_card_id)
 
     def add_preapproval(self, client_id: int, **details: Any) -> Preapproval:
         """Ask a payer for consent."""
@@ -89,5 +88,4 @@ class Wallet:
         """Move a preapproval to another state and tell its callback_uri."""
         with self._lock:
             preapproval.state = state
-            if preapproval.callback_uri:
-                self._ipns.add(preapproval.callback_uri, preapproval_id=preapproval.preapproval_id)
+            self._ipns.tell(preapproval.callback_uri, preapproval_id=preapproval.preapproval_id)

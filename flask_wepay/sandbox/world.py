@@ -242,7 +242,7 @@ class World:
         with self.lock:
             self.users[user_id].state = "deleted"
             for token in self.living_tokens(user_id):
-                self._notify(token)
+                self.ipns.tell(token.callback_uri, user_id=token.user_id)
 
     def confirm_user(self, user_id: int) -> User:
         """End a pending registration: the token lives on, and so do the user's accounts."""
@@ -302,7 +302,7 @@ class World:
             for earlier in self.living_tokens(user_id, client_id):
                 self._end(earlier, "replaced")
                 if self.ipn_on_replacement:
-                    self._notify(earlier)
+                    self.ipns.tell(earlier.callback_uri, user_id=earlier.user_id)
             # WePay's tokens are opaque: only the prefix is known of them.
             access_token = access_token or PREFIXES[self.environment] + self._opaque()
             if lifetime is None and self.expires_in != "absent":
@@ -336,7 +336,7 @@ class World:
             tokens = self.living_tokens(user_id, client_id)
             for token in tokens:
                 self._end(token, "user")
-                self._notify(token)
+                self.ipns.tell(token.callback_uri, user_id=token.user_id)
             return tokens
 
     def authenticate(self, access_token: str) -> Token:
@@ -363,7 +363,3 @@ class World:
     def _end(self, token: Token, reason: str) -> None:
         token.revoked_at = self.clock()
         token.reason = reason
-
-    def _notify(self, token: Token) -> None:
-        if token.callback_uri:
-            self.ipns.add(token.callback_uri, user_id=token.user_id)
