@@ -5,13 +5,14 @@ See https://developer.wepay.com/api/api-calls/account.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ..answers import Refused
 from ..arguments import Argument, choice, integer, mapping, text, texts, uri
-from ..objects import Account
+from ..objects import Account, Checkout, Withdrawal
 from .context import Context
-from .finding import SORT_ORDER, in_order
+from .finding import SORT_ORDER, in_order, matches
 from .registry import call
 from .shapes import Shape
 from .shown import ACCOUNT, ACCOUNT_STATE
@@ -28,6 +29,8 @@ RESERVE = Shape(
     reserved_amount=lambda context, account: 0,
     withdrawals_schedule=lambda context, account: [],
 )
+
+Owned = TypeVar("Owned", Checkout, Withdrawal)
 
 CURRENCIES = ("USD", "CAD", "GBP")
 
@@ -71,8 +74,7 @@ def find_accounts(context: Context, arguments: dict[str, Any]) -> list[Account]:
     found = [
         account
         for account in context.world.ledger.accounts_of(context.token)
-        if arguments.get("name") in (None, account.name)
-        and arguments.get("reference_id") in (None, account.reference_id)
+        if matches(account, arguments, "name", "reference_id")
     ]
     return in_order(found, arguments)
 
@@ -177,6 +179,20 @@ def account_of(context: Context, account_id: int, *, deleted: bool = False) -> A
     if account.state == "deleted" and not deleted:
         raise Refused(3003)
     return account
+
+
+def of_account(
+    context: Context, find: Callable[[int], Owned], id_: int, *, unknown: int, foreign: int
+) -> Owned:
+    """Find a thing of an account that the token may see, or refuse it with one of two errors."""
+    try:
+        found = find(id_)
+    except LookupError:
+        raise Refused(unknown) from None
+    ledger = context.world.ledger
+    if not ledger.may_see(context.token, ledger.accounts[found.account_id]):
+        raise Refused(foreign)
+    return found
 
 
 def _kept(arguments: dict[str, Any], *names: str) -> dict[str, Any]:

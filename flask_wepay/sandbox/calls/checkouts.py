@@ -25,10 +25,10 @@ from ..arguments import (
 from ..objects import Checkout, CheckoutState
 from ..old_versions import STRUCTURED_SINCE
 from ..recurring import paid_by
-from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of
+from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of, of_account
 from .context import Context
 from .credit_cards import usable
-from .finding import PAGE, SORT_ORDER, page_of
+from .finding import PAGE, SORT_ORDER, matches, page_of
 from .preapprovals import CHARGE_ERRORS, chargeable
 from .registry import call
 from .shown import CHECKOUT, CHECKOUT_STATE, CHECKOUT_URI
@@ -116,9 +116,8 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     found = [
         checkout
         for checkout in context.world.ledger.checkouts_of(account)
-        if arguments.get("preapproval_id") in (None, _preapproval_id(checkout))
-        and arguments.get("reference_id") in (None, checkout.reference_id)
-        and arguments.get("state") in (None, checkout.state)
+        if matches(checkout, arguments, "reference_id", "state")
+        and arguments.get("preapproval_id") in (None, _preapproval_id(checkout))
         and arguments.get("start_time", 0) <= checkout.create_time
         and checkout.create_time <= arguments.get("end_time", checkout.create_time)
     ]
@@ -283,13 +282,8 @@ def modify_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
 
 def checkout_of(context: Context, checkout_id: int) -> Checkout:
     """Find a payment to an account that the token may see."""
-    ledger = context.world.ledger
-    if checkout_id not in ledger.checkouts:
-        raise Refused(4001)
-    checkout = ledger.checkout(checkout_id)
-    if not ledger.may_see(context.token, ledger.accounts[checkout.account_id]):
-        raise Refused(4002)
-    return checkout
+    find = context.world.ledger.checkout
+    return of_account(context, find, checkout_id, unknown=4001, foreign=4002)
 
 
 def want_state(checkout: Checkout, *states: CheckoutState, to: str) -> None:

@@ -13,7 +13,7 @@ from ..answers import Refused
 from ..arguments import Argument, anything, boolean, choice, integer, structure, text, uri
 from ..objects import Card
 from .context import Context
-from .finding import PAGE, SORT_ORDER, page_of
+from .finding import PAGE, SORT_ORDER, matches, page_of
 from .registry import CLIENT_ID, call
 from .shapes import Shape
 
@@ -123,7 +123,7 @@ def find_cards(context: Context, arguments: dict[str, Any]) -> list[Card]:
     found = [
         card
         for card in context.world.wallet.cards_of(context.application.client_id)
-        if arguments.get("reference_id") in (None, card.reference_id)
+        if matches(card, arguments, "reference_id")
     ]
     return page_of(found, arguments)
 

@@ -1,4 +1,4 @@
-"""What the find calls have in common: an order, and a page of what there is."""
+"""What the find calls have in common: filters, an order, and a page of what there is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ PAGE = (Argument("start", integer), Argument("limit", integer))
 
 #: How many are found at a time unless the caller wants more.
 LIMIT = 50
+
+
+def matches(thing: object, arguments: dict[str, Any], *names: str) -> bool:
+    """Return whether a thing has the values that are asked for, of attributes of these names."""
+    return all(arguments.get(name) in (None, getattr(thing, name)) for name in names)
 
 
 def in_order(found: list[Thing], arguments: dict[str, Any]) -> list[Thing]:

@@ -27,7 +27,7 @@ from ..recurring import next_charge
 from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of
 from .context import Context
 from .credit_cards import card_of, usable
-from .finding import PAGE, SORT_ORDER, page_of
+from .finding import PAGE, SORT_ORDER, matches, page_of
 from .registry import CREDENTIALS, call
 from .shapes import Shape, number
 
@@ -121,9 +121,7 @@ def find_preapprovals(context: Context, arguments: dict[str, Any]) -> list[Preap
         preapproval
         for preapproval in context.world.wallet.all_preapprovals()
         if _may_see(context, preapproval) is None
-        and arguments.get("account_id") in (None, preapproval.account_id)
-        and arguments.get("state") in (None, preapproval.state)
-        and arguments.get("reference_id") in (None, preapproval.reference_id)
+        and matches(preapproval, arguments, "account_id", "state", "reference_id")
         and arguments.get("last_checkout_id") in (None, _last(2)(context, preapproval))
     ]
     return page_of(found, arguments)

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from ..answers import Refused
 from ..arguments import Argument, choice, integer, text, uri
 from ..objects import Withdrawal, WithdrawalState
-from .accounts import ACCOUNT_ERRORS, ACCOUNT_ID, CURRENCIES, account_of
+from .accounts import ACCOUNT_ERRORS, ACCOUNT_ID, CURRENCIES, account_of, of_account
 from .context import Context
-from .finding import PAGE, SORT_ORDER, page_of
+from .finding import PAGE, SORT_ORDER, matches, page_of
 from .registry import call
 from .shapes import Shape
 
@@ -87,7 +87,7 @@ def find_withdrawals(context: Context, arguments: dict[str, Any]) -> list[Withdr
     found = [
         withdrawal
         for withdrawal in context.world.ledger.withdrawals_of(account)
-        if arguments.get("state") in (None, withdrawal.state)
+        if matches(withdrawal, arguments, "state")
     ]
     return page_of(found, arguments)
 
@@ -132,10 +132,5 @@ def modify_withdrawal(context: Context, arguments: dict[str, Any]) -> Withdrawal
 
 def withdrawal_of(context: Context, withdrawal_id: int) -> Withdrawal:
     """Find a withdrawal from an account that the token may see."""
-    ledger = context.world.ledger
-    if withdrawal_id not in ledger.withdrawals:
-        raise Refused(6001)
-    withdrawal = ledger.withdrawal(withdrawal_id)
-    if not ledger.may_see(context.token, ledger.accounts[withdrawal.account_id]):
-        raise Refused(6002)
-    return withdrawal
+    find = context.world.ledger.withdrawal
+    return of_account(context, find, withdrawal_id, unknown=6001, foreign=6002)
