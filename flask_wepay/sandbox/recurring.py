@@ -1,10 +1,10 @@
-"""The payments that preapprovals with ``auto_recur`` make automatically."""
+"""The payments that preapprovals allow; with ``auto_recur`` they are made automatically."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .objects import PERIODS, Preapproval
+from .objects import PERIODS, Checkout, Preapproval
 from .world import World
 
 
@@ -14,8 +14,8 @@ def charge_due(world: World) -> None:
         return
     with world.lock:
         for preapproval in world.wallet.all_preapprovals():
-            while _is_due(preapproval, world.clock()):
-                _charge(world, preapproval)
+            while (at := _due(preapproval, world.clock())) is not None:
+                _charge_period(world, preapproval, at)
 
 
 def next_charge(preapproval: Preapproval) -> int | None:
@@ -33,28 +33,33 @@ def next_charge(preapproval: Preapproval) -> int | None:
     return None if over else at
 
 
-def paid_by(preapproval: Preapproval) -> dict[str, Any]:
-    """Say what a checkout that a preapproval pays keeps of it."""
+def charge(world: World, preapproval: Preapproval, at: float, **details: Any) -> Checkout:
+    """Make a payment that a preapproval allows."""
     shown = {"id": preapproval.preapproval_id}
-    return {
-        "payment_method": {"type": "preapproval", "preapproval": shown},
-        "payer_name": preapproval.payer_name,
-        "payer_email": preapproval.payer_email,
-    }
-
-
-def _is_due(preapproval: Preapproval, now: float) -> bool:
-    at = next_charge(preapproval)
-    payable = preapproval.account_id is not None and preapproval.amount is not None
-    return payable and at is not None and at <= now
-
-
-def _charge(world: World, preapproval: Preapproval) -> None:
-    assert preapproval.amount is not None
-    at = next_charge(preapproval)
-    assert at is not None
     checkout = world.ledger.add_checkout(
         preapproval.client_id,
+        payment_method={"type": "preapproval", "preapproval": shown},
+        payer_name=preapproval.payer_name,
+        payer_email=preapproval.payer_email,
+        **details,
+    )
+    preapproval.charges.append((at, checkout.amount, checkout.checkout_id))
+    world.ledger.change_checkout(checkout, "authorized")
+    return checkout
+
+
+def _due(preapproval: Preapproval, now: float) -> int | None:
+    """Return when the payment was to be made whose time has come, or None."""
+    at = next_charge(preapproval)
+    payable = preapproval.account_id is not None and preapproval.amount is not None
+    return at if payable and at is not None and at <= now else None
+
+
+def _charge_period(world: World, preapproval: Preapproval, at: float) -> None:
+    charge(
+        world,
+        preapproval,
+        at,
         account_id=preapproval.account_id,
         short_description=preapproval.short_description,
         type="goods",
@@ -63,7 +68,4 @@ def _charge(world: World, preapproval: Preapproval) -> None:
         app_fee=preapproval.app_fee,
         fee_payer=preapproval.fee_payer,
         callback_uri=preapproval.callback_uri,
-        **paid_by(preapproval),
     )
-    preapproval.charges.append((at, preapproval.amount, checkout.checkout_id))
-    world.ledger.change_checkout(checkout, "authorized")

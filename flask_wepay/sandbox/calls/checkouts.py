@@ -24,12 +24,12 @@ from ..arguments import (
 )
 from ..objects import Checkout, CheckoutState
 from ..old_versions import STRUCTURED_SINCE
-from ..recurring import paid_by
+from ..recurring import charge
 from .accounts import ACCOUNT_ERRORS, CURRENCIES, account_of, of_account
 from .context import Context
 from .credit_cards import usable
 from .finding import PAGE, SORT_ORDER, matches, page_of
-from .preapprovals import CHARGE_ERRORS, chargeable
+from .preapprovals import CHARGE_ERRORS, FEE_PAYER, chargeable
 from .registry import call
 from .shown import CHECKOUT, CHECKOUT_STATE, CHECKOUT_URI
 
@@ -49,7 +49,7 @@ CHECKOUT_ERRORS = (4001, 4002)
 #: https://developer.wepay.com/api/general/structures
 FEE = structure(
     Argument("app_fee", decimal),
-    Argument("fee_payer", choice("payer", "payee", "payer_from_app", "payee_from_app")),
+    FEE_PAYER,
 )
 HOSTED_CHECKOUT = structure(
     Argument("redirect_uri", uri),
@@ -175,15 +175,11 @@ def _create(context: Context, arguments: dict[str, Any]) -> Checkout:
     asked = method.get(method["type"])
     if not asked or method["type"] == "payment_bank":
         raise Refused(4003)
-    if method["type"] == "credit_card":
-        details |= _charge_card(context, asked)
-        checkout = ledger.add_checkout(context.token.client_id, **details)
-    else:
+    if method["type"] == "preapproval":
         preapproval = chargeable(context, asked["id"], arguments)
-        details |= paid_by(preapproval)
-        checkout = ledger.add_checkout(context.token.client_id, **details)
-        charge = (context.world.clock(), checkout.amount, checkout.checkout_id)
-        preapproval.charges.append(charge)
+        return charge(context.world, preapproval, context.world.clock(), **details)
+    details |= _charge_card(context, asked)
+    checkout = ledger.add_checkout(context.token.client_id, **details)
     ledger.change_checkout(checkout, "authorized")
     return checkout
 

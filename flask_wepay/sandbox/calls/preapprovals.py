@@ -78,6 +78,8 @@ PREAPPROVAL = Shape(
 PREAPPROVAL_URI = Shape("address of a preapproval", "preapproval_id", preapproval_uri=_address)
 PREAPPROVAL_STATE = Shape("state of a preapproval", "preapproval_id", "state")
 
+#: https://developer.wepay.com/api/general/structures
+FEE_PAYER = Argument("fee_payer", choice("payer", "payee", "payer_from_app", "payee_from_app"))
 _PREAPPROVAL_ID = Argument("preapproval_id", integer, required=True)
 _PREAPPROVAL_ERRORS = (5001, 5002, 5003)
 
@@ -136,7 +138,7 @@ def find_preapprovals(context: Context, arguments: dict[str, Any]) -> list[Preap
     Argument("currency", choice(*CURRENCIES)),
     Argument("reference_id", text(255)),
     Argument("app_fee", decimal),
-    Argument("fee_payer", choice("payer", "payee", "payer_from_app", "payee_from_app")),
+    FEE_PAYER,
     Argument("redirect_uri", uri),
     Argument("callback_uri", uri),
     Argument("fallback_uri", uri),
