@@ -48,6 +48,11 @@ class Argument:
     required: bool = False
 
 
+def pick(arguments: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Give those of the arguments with these names that a call has."""
+    return {name: arguments[name] for name in names if name in arguments}
+
+
 def read_arguments(
     arguments: Mapping[str, Any], documented: Iterable[Argument], strictness: Strictness
 ) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..answers import Refused
-from ..arguments import Argument, choice, integer, mapping, text, texts, uri
+from ..arguments import Argument, choice, integer, mapping, pick, text, texts, uri
 from ..objects import Account, Checkout, Withdrawal
 from .context import Context
 from .finding import SORT_ORDER, in_order, matches
@@ -196,8 +196,7 @@ def of_account(
 
 
 def _kept(arguments: dict[str, Any], *names: str) -> dict[str, Any]:
-    stored = (*names, "reference_id", "image_uri", "gaq_domains", "callback_uri")
-    return {name: arguments[name] for name in stored if name in arguments}
+    return pick(arguments, *names, "reference_id", "image_uri", "gaq_domains", "callback_uri")
 
 
 def _check_account(context: Context, arguments: dict[str, Any]) -> None:

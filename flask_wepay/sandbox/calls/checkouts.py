@@ -17,6 +17,7 @@ from ..arguments import (
     decimal,
     integer,
     mapping,
+    pick,
     positive,
     structure,
     text,
@@ -344,7 +345,8 @@ def _preapproval_id(checkout: Checkout) -> int | None:
 
 
 def _details(arguments: dict[str, Any], fee: dict[str, Any]) -> dict[str, Any]:
-    kept = (
+    details = pick(
+        arguments,
         "account_id",
         "short_description",
         "type",
@@ -356,7 +358,6 @@ def _details(arguments: dict[str, Any], fee: dict[str, Any]) -> dict[str, Any]:
         "unique_id",
         "delivery_type",
     )
-    details = {name: arguments[name] for name in kept if name in arguments}
     if "payment_method" not in arguments:
         details["hosted_checkout"] = arguments.get("hosted_checkout", {})
     return {

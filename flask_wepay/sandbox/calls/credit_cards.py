@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..answers import Refused
-from ..arguments import Argument, anything, boolean, choice, integer, structure, text, uri
+from ..arguments import Argument, anything, boolean, choice, integer, pick, structure, text, uri
 from ..objects import Card
 from .context import Context
 from .finding import PAGE, SORT_ORDER, matches, page_of
@@ -97,8 +97,7 @@ def look_up_card(context: Context, arguments: dict[str, Any]) -> Card:
 )
 def create_card(context: Context, arguments: dict[str, Any]) -> Card:
     """Take a payer's card: it must be charged or authorized within 30 minutes."""
-    kept = ("auto_update", "callback_uri", "virtual_terminal")
-    details = {name: arguments[name] for name in kept if name in arguments}
+    details = pick(arguments, "auto_update", "callback_uri", "virtual_terminal")
     return _keep(context, arguments, **details)
 
 

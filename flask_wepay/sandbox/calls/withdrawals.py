@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from ..answers import Refused
-from ..arguments import Argument, choice, integer, text, uri
+from ..arguments import Argument, choice, integer, pick, text, uri
 from ..objects import Withdrawal, WithdrawalState
 from .accounts import ACCOUNT_ERRORS, ACCOUNT_ID, CURRENCIES, account_of, of_account
 from .context import Context
@@ -110,8 +110,7 @@ def create_withdrawal(context: Context, arguments: dict[str, Any]) -> Withdrawal
     account = account_of(context, arguments["account_id"])
     if account.state != "active":
         raise Refused(3004)
-    kept = ("currency", "redirect_uri", "callback_uri", "note")
-    details = {name: arguments[name] for name in kept if name in arguments}
+    details = pick(arguments, "currency", "redirect_uri", "callback_uri", "note")
     return context.world.ledger.add_withdrawal(account, **details)
 
 
