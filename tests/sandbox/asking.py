@@ -42,6 +42,7 @@ CARD = {
 BILL, MARY = 100001, 100002
 
 Call = Callable[..., TestResponse]
+Donate = Callable[..., Any]
 
 
 def authorize_url(sandbox: Sandbox, **changes: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import BILL, CALLBACK_URI, Call
+from asking import BILL, CALLBACK_URI, Call, Donate
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -49,3 +49,21 @@ def call(sandbox: Sandbox, token: str) -> Call:
 def account_id(call: Call) -> int:
     answer = call("account/create", name="Garden", description="Seeds")
     return int(answer.json["account_id"])
+
+
+@pytest.fixture
+def donate(call: Call, account_id: int) -> Donate:
+    """Begin a donation of a dollar, and give the checkout; further arguments are keywords."""
+
+    def create(**arguments: Any) -> Any:
+        return call(
+            "checkout/create",
+            account_id=account_id,
+            short_description="A bench",
+            type="donation",
+            amount=1,
+            currency="USD",
+            **arguments,
+        ).json
+
+    return create

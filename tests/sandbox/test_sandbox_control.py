@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 import requests
-from asking import BILL, CALLBACK_URI, MARY, REDIRECT_URI, Call, authorize_url, exchange, problem
+from asking import (
+    BILL,
+    CALLBACK_URI,
+    MARY,
+    REDIRECT_URI,
+    Call,
+    Donate,
+    authorize_url,
+    exchange,
+    problem,
+)
 from flask.testing import FlaskClient
 
 from flask_wepay.sandbox import Clock, Sandbox, World
@@ -80,16 +90,9 @@ def test_control_faults(control: Control, call: Call) -> None:
     assert call("user").status_code == 200
 
 
-def test_control_payments(control: Control, call: Call, account_id: int) -> None:
+def test_control_payments(control: Control, donate: Donate, account_id: int) -> None:
     """Accounts and payments can be moved on over HTTP."""
-    checkout = call(
-        "checkout/create",
-        account_id=account_id,
-        short_description="A bench",
-        type="donation",
-        amount=1,
-        currency="USD",
-    ).json
+    checkout = donate()
 
     control("verify_account", account_id=account_id)
     control("pay", checkout_id=checkout["checkout_id"])
@@ -367,17 +370,9 @@ def test_control_of_one_ipn(
     assert (again["ipn_id"], again["fields"]) == (2, failed["fields"])
 
 
-def test_control_pays_at_the_page(control: Control, call: Call, account_id: int) -> None:
+def test_control_pays_at_the_page(control: Control, donate: Donate) -> None:
     """A payer's decision on the hosted page is made over HTTP."""
-    checkout = call(
-        "checkout/create",
-        account_id=account_id,
-        short_description="A bench",
-        type="donation",
-        amount=1,
-        currency="USD",
-        hosted_checkout={"redirect_uri": "http://localhost:8000/thanks"},
-    ).json
+    checkout = donate(hosted_checkout={"redirect_uri": "http://localhost:8000/thanks"})
 
     back = control("pay_at", checkout_uri=checkout["hosted_checkout"]["checkout_uri"])
 

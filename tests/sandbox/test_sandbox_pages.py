@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from asking import BILL, CALLBACK_URI, MARY, REDIRECT_URI, Call, authorize_url, exchange
+from asking import BILL, CALLBACK_URI, MARY, REDIRECT_URI, Call, Donate, authorize_url, exchange
 from flask.testing import FlaskClient
 
 from flask_wepay.sandbox import Clock, Sandbox, create_app
@@ -44,19 +44,9 @@ def test_page_that_is_not_there(browser: FlaskClient, method: str, page: str, st
     assert '<a href="/">Control panel</a>' in answer.text
 
 
-def test_way_back_to_the_panel(
-    sandbox: Sandbox, browser: FlaskClient, call: Call, account_id: int
-) -> None:
+def test_way_back_to_the_panel(sandbox: Sandbox, browser: FlaskClient, donate: Donate) -> None:
     """Every page but the panel itself leads to it."""
-    checkout = call(
-        "checkout/create",
-        account_id=account_id,
-        short_description="A bench",
-        type="donation",
-        amount=1,
-        currency="USD",
-        hosted_checkout={"mode": "regular"},
-    ).json
+    checkout = donate(hosted_checkout={"mode": "regular"})
     pages = [
         "/settings",
         f"/settings/{BILL}",
@@ -164,17 +154,10 @@ def test_token_of_a_deleted_user(sandbox: Sandbox, browser: FlaskClient, token: 
 
 
 def test_buttons_of_payments(
-    sandbox: Sandbox, browser: FlaskClient, call: Call, account_id: int
+    sandbox: Sandbox, browser: FlaskClient, donate: Donate, account_id: int
 ) -> None:
     """Verify an account, move a payment on."""
-    checkout = call(
-        "checkout/create",
-        account_id=account_id,
-        short_description="A bench",
-        type="donation",
-        amount=1,
-        currency="USD",
-    ).json
+    checkout = donate()
 
     browser.post("/panel/verify", data={"id": account_id})
     browser.post("/panel/move", data={"id": checkout["checkout_id"], "state": "captured"})
