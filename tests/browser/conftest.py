@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from crowdfunding import create_app
 from crowdfunding.extensions import db
+from flask import Flask
 from selenium import webdriver
 from serving import UNPOOLED, serving
 from visitor import Visitor
@@ -68,14 +69,21 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(sandbox: LiveSandbox, seeded: Path, tmp_path: Path) -> Iterator[str]:
-    """Serve the example platform, and give its address."""
+def app(sandbox: LiveSandbox, seeded: Path, tmp_path: Path) -> Iterator[Flask]:
+    """The example platform; tests of other applications have an ``app`` of their own."""
     app = make_platform(shutil.copy(seeded, tmp_path), sandbox.url)
-    with serving(app) as server:
-        app.config["SESSION_COOKIE_NAME"] = f"session_{server.port}"
-        yield f"http://127.0.0.1:{server.port}"
+    yield app
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """Serve the application, and give its address."""
+    with serving(app) as server:
+        # Cookies do not tell ports apart.
+        app.config["SESSION_COOKIE_NAME"] = f"session_{server.port}"
+        yield f"http://127.0.0.1:{server.port}"
 
 
 def make_platform(database: Path, sandbox_url: str = "http://127.0.0.1:1"):

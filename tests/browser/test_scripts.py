@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from applications import MakeApp
 from flask import Flask, send_file
 from flask_talisman import Talisman
-from serving import UNPOOLED, serving
+from serving import UNPOOLED
 from visitor import Visitor
 
 from flask_wepay import current_wepay, wepay_required
@@ -50,7 +49,6 @@ def htmx(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def app(make_app: MakeApp, sandbox: LiveSandbox, htmx: Path, tmp_path: Path) -> Flask:
     app = make_app(
-        SESSION_COOKIE_NAME="session_front_ends",
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'board.sqlite'}",
         SQLALCHEMY_ENGINE_OPTIONS=UNPOOLED,
         WEPAY_SANDBOX_URL=sandbox.url,
@@ -71,12 +69,6 @@ def app(make_app: MakeApp, sandbox: LiveSandbox, htmx: Path, tmp_path: Path) -> 
         return f"<!doctype html><title>Account</title><h1>User {current_wepay.user_id}</h1>"
 
     return app
-
-
-@pytest.fixture
-def site(app: Flask) -> Iterator[str]:
-    with serving(app) as server:
-        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture

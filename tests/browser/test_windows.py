@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from flask import Flask, render_template_string, request
 from flask_talisman import Talisman
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
-from serving import UNPOOLED, serving
+from serving import UNPOOLED
 from visitor import Visitor
 
 from flask_wepay.sandbox.server import LiveSandbox
@@ -43,7 +42,6 @@ addEventListener("message", event => messages.push([event.origin, event.data]))
 @pytest.fixture
 def app(make_app: MakeApp, sandbox: LiveSandbox, tmp_path: Path) -> Flask:
     app = make_app(
-        SESSION_COOKIE_NAME="session_popup",
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'shop.sqlite'}",
         SQLALCHEMY_ENGINE_OPTIONS=UNPOOLED,
         WEPAY_SANDBOX_URL=sandbox.url,
@@ -60,12 +58,6 @@ def app(make_app: MakeApp, sandbox: LiveSandbox, tmp_path: Path) -> Flask:
         return response
 
     return app
-
-
-@pytest.fixture
-def site(app: Flask) -> Iterator[str]:
-    with serving(app) as server:
-        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture
