@@ -115,7 +115,8 @@ def _look_up(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[
         .order_by(row.revoked_at.desc(), *newest_first(row))
         .limit(MOST_CANDIDATES)
     )
-    both = sa.union_all(first, sa.select(others.subquery()))
+    # By its columns: before SQLAlchemy 2.0.38, threads that compile the whole lose some of them.
+    both = sa.union_all(first, sa.select(*others.subquery().columns))
     return both.order_by(*newest_first(both.selected_columns))
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from sqlalchemy.orm import DeclarativeBase
 from store.owners import BILL, MARY, Platform, analyze
 
 from benchmarks.statements import plan, scans
-from flask_wepay import signals
+from flask_wepay import WePay, signals
 from flask_wepay.errors import (
     NotAuthorized,
     TokenInvalid,
@@ -446,6 +450,28 @@ def test_row_answers_for_its_state(platform: Platform) -> None:
 
 
 # The cost
+
+
+def test_first_look_ups_of_a_worker(make_app: Any, tmp_path: Any) -> None:
+    """Threads that look up first, all at once in a new worker, find what there is."""
+    database = f"sqlite:///{tmp_path / 'tokens.db'}"
+
+    def look_up(app: Flask, wepay: WePay, start: Barrier) -> int | None:
+        with app.app_context():
+            start.wait()
+            return wepay.client_for("alice").user_id
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(10):
+                app = make_app(SQLALCHEMY_DATABASE_URI=database)
+                wepay, start = app.extensions["test"]["wepay"], Barrier(4)
+                found = [pool.submit(look_up, app, wepay, start) for _ in range(4)]
+                assert [one.result() for one in found] == [None] * 4
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_look_up_uses_the_index(platform: Platform) -> None:
