@@ -196,6 +196,88 @@ def test_ruby_sdk(sandbox: LiveSandbox) -> None:
     assert ruby(sandbox, "/user", token, {})[1]["error_code"] == 1011
 
 
+# The Java SDK: https://github.com/wepay/WePay-Java-SDK src/main/java/com/wepay
+
+
+def java(
+    sandbox: LiveSandbox, version: str, call: str, token: str | None, params: Mapping[str, Any]
+) -> tuple[int, Any]:
+    """Send what ``WePayResource.request`` does: a body always, and a colon after Bearer.
+
+    The order and the rest of the headers are those of HttpURLConnection in Java 17.
+    """
+    head = (
+        f"POST /v2{call} HTTP/1.1\nContent-Type: application/json\nApi-Version: {version}\n"
+        "User-Agent: WePay Java SDK\n"
+    )
+    if token:
+        head += f"Authorization: Bearer: {token}\n"
+    head += (
+        "Host: {host}\nAccept: text/html, image/gif, image/jpeg, */*; q=0.2\n"
+        "Connection: keep-alive\nContent-Length: {length}\n"
+    )
+    return send(sandbox, head, json.dumps(params, separators=(",", ":")))
+
+
+@pytest.mark.parametrize(
+    ("version", "more"),
+    [
+        # sample_calls/CheckoutCalls.java
+        ("2014-01-08", {"type": "GOODS"}),
+        # model/Checkout.java, create
+        (
+            "2019-04-03",
+            {"currency": "USD", "hosted_checkout": {"redirect_uri": "https://shop.example/paid"}},
+        ),
+    ],
+)
+def test_java_sdk(sandbox: LiveSandbox, version: str, more: dict[str, Any]) -> None:
+    """WePay's Java SDK goes through login, account, checkout, refund, cancel and revocation."""
+
+    def request(call: str, params: Mapping[str, Any], token: str | None) -> tuple[int, Any]:
+        return java(sandbox, version, call, token, params)
+
+    # model/OAuth2.java, authorize
+    url = (
+        f"{sandbox.url}/v2/oauth2/authorize?client_id=12345&redirect_uri={REDIRECT_URI}"
+        "&scope=manage_accounts,collect_payments,view_user&user_email=bill@example.com"
+    )
+    login = {
+        "client_id": 12345,
+        "client_secret": "1a2b3c4d5e6f",
+        "redirect_uri": REDIRECT_URI,
+        "code": code_of(sandbox.authorize(url)),
+    }
+
+    token = request("/oauth2/token", login, None)[1]["access_token"]
+    assert request("/user", {}, token)[1]["user_id"] == BILL
+    assert request("/user/modify", {"callback_uri": "https://shop.example/ipn"}, token)[0] == 200
+    account = request("/account/create", {"name": "Garden", "description": "Seeds"}, token)[1]
+    payment = {
+        "account_id": account["account_id"],
+        "short_description": "sample checkout",
+        "type": "goods",
+        "amount": 19.99,
+        **more,
+    }
+    paid, other = [request("/checkout/create", payment, token)[1] for _ in range(2)]
+    sandbox.pay(paid["checkout_id"], state="released")
+    refund = {
+        "checkout_id": paid["checkout_id"],
+        "refund_reason": "shirt did not fit properly",
+        "amount": 19.99,
+    }
+    assert request("/checkout/refund", refund, token)[1]["state"] == "refunded"
+    cancel = {"checkout_id": other["checkout_id"], "cancel_reason": "Sun"}
+    assert request("/checkout/cancel", cancel, token)[1]["state"] == "cancelled"
+    # WePayException.java reads these of an error.
+    status, error = request("/checkout/cancel", cancel, token)
+    assert status == 400
+    assert {"error", "error_description", "error_code"} <= set(error)
+    sandbox.revoke(BILL)
+    assert request("/user", {}, token)[1]["error_code"] == 1011
+
+
 # wepay-rails: https://github.com/adamthedeveloper/wepay-rails lib/wepay-rails.rb
 
 
