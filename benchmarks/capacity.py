@@ -1,6 +1,6 @@
 """What one PostgreSQL carries by itself: the package's statements, sent by pgbench.
 
-It has no Python, no TLS and no provider in it: the database's part of a look-up and of a
+It has no Python, no TLS and no provider in it: the database's part of a lookup and of a
 callback, with 16 clients on the machine that the server runs on. Each statement is a
 transaction of its own.
 """
@@ -42,7 +42,7 @@ def bytes_per_row(setup: dict[str, Any]) -> float:
 
 
 def run(directory: Path, setup: dict[str, Any], size: int, seconds: int) -> dict[str, float]:
-    """Return look-ups and callbacks per second on a table of a given size."""
+    """Return lookups and callbacks per second on a table of a given size."""
     # Any of the owners that there are, not only some that are cached.
     known = f"\\set owner random({FIRST_OTHER + OWNERS.stop}, {FIRST_OTHER + living_of(size)})\n"
     stranger = (
@@ -50,12 +50,12 @@ def run(directory: Path, setup: dict[str, Any], size: int, seconds: int) -> dict
         f"\\set serial random(1, {2**62})\n"
     )
     contender = Contender("flask_wepay_client", Setup(**setup), list(OWNERS), FIRST_OTHER)
-    look_up, callback = (on_tokens(contender.statements(v)) for v in ("look-up", "callback"))
+    look_up, callback = (on_tokens(contender.statements(v)) for v in ("lookup", "callback"))
     with contender.app.app_context():
         contender.app.extensions["sqlalchemy"].engine.dispose()
     url = sa.make_url(setup["database"])
     return {
-        "look-ups": _pgbench(directory, url, known + script(look_up), seconds),
+        "lookups": _pgbench(directory, url, known + script(look_up), seconds),
         "callbacks": _pgbench(directory, url, stranger + script(callback), seconds),
     }
 

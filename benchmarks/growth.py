@@ -21,7 +21,7 @@ from .command import OWNERS
 from .processes import ROOT, Child
 from .side_by_side import BURST, cost
 
-VIEWS = ("look-up", "call", "callback")
+VIEWS = ("lookup", "call", "callback")
 #: Their statements are all that the token table is asked while users wait.
 EXPLAINED = ("login", "call", "callback")
 COMMANDS = ("tokens", "prune", "rotate-keys")

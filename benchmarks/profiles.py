@@ -10,7 +10,7 @@ from typing import Any
 from . import certificates
 from .side_by_side import contenders
 
-VIEWS = ("login", "look-up", "call", "callback")
+VIEWS = ("login", "lookup", "call", "callback")
 #: Whose code a file is; the first match counts.
 GROUPS = {
     "Flask-WePay": r"/flask_wepay/",

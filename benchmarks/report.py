@@ -59,7 +59,7 @@ def _former(figures: dict[str, Any]) -> Table:
         for database, of in figures.items()
     ]
     head = ["former authorizations", *(f"{int(number):,}" for number in numbers)]
-    return "A look-up of one owner, outside of a transaction", head, rows
+    return "A lookup of one owner, outside of a transaction", head, rows
 
 
 def _imports(figures: dict[str, float]) -> Table:
@@ -123,7 +123,7 @@ def _growth(database: str, figures: dict[str, Any]) -> Table:
 
 
 def _capacity(figures: dict[str, float]) -> Table:
-    rows = [[f"{what} per second", f"{figures[what]:,.0f}"] for what in ("look-ups", "callbacks")]
+    rows = [[f"{what} per second", f"{figures[what]:,.0f}"] for what in ("lookups", "callbacks")]
     rows.append(["bytes per row, indexes included", f"{figures['bytes']:,.0f}"])
     return "One PostgreSQL by itself, at the largest size", ["", ""], rows
 

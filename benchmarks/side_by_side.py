@@ -24,7 +24,7 @@ CONTENDERS = {
     "flask_dance_client": "Flask-Dance",
     "flask_wepay_client": "Flask-WePay",
 }
-VIEWS = ("login", "callback", "look-up", "call")
+VIEWS = ("login", "callback", "lookup", "call")
 #: Requests of each contender in one round.
 BURST = 5
 #: Logins that a browser has abandoned before the one that is measured.

@@ -1,4 +1,4 @@
-"""What a slow WePay costs the database, and what former authorizations cost a look-up."""
+"""What a slow WePay costs the database, and what former authorizations cost a lookup."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DATABASES = ("SQLite", "PostgreSQL")
 
 
 def run(directory: Path, rounds: int, databases: Any = DATABASES) -> dict[str, Any]:
-    """Return calls per second and connections held, and the microseconds of a look-up."""
+    """Return calls per second and connections held, and the microseconds of a lookup."""
     return {
         "slow": _slow(f"sqlite:///{directory}/slow.sqlite", min(TIMES, rounds)),
         "former": {name: _former(name, directory, rounds) for name in databases},

@@ -22,7 +22,7 @@ ADDRESSES = Addresses("/wepay/login", "/wepay/authorize")
 def make_app(setup: Setup) -> Flask:
     app, oauth = make_base(setup)
 
-    @app.get("/look-up")
+    @app.get("/lookup")
     def look_up() -> str:
         return str(len(oauth.wepay.token["access_token"]))
 

@@ -37,7 +37,7 @@ def make_app(setup: Setup) -> Flask:
     )
     app.register_blueprint(blueprint, url_prefix="/login")
 
-    @app.get("/look-up")
+    @app.get("/lookup")
     def look_up() -> str:
         return str(len(blueprint.token["access_token"]))
 

@@ -22,7 +22,7 @@ CONFIG = {
 def make_app(setup: Setup) -> Flask:
     app, _ = make_base(setup)
 
-    @app.get("/look-up")
+    @app.get("/lookup")
     def look_up() -> str:
         return str(len(current_wepay.token.access_token))
 

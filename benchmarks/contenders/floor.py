@@ -119,7 +119,7 @@ def make_app(setup: Setup) -> Flask:
         )
         return redirect("/")
 
-    @app.get("/look-up")
+    @app.get("/lookup")
     def look_up() -> str:
         return str(len(token()))
 

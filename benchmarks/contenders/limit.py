@@ -97,7 +97,7 @@ def make_app(setup: Setup) -> Flask:
             connection.execute(grant, {"its_state": state, "token": sealed})
         return redirect("/")
 
-    @app.get("/look-up")
+    @app.get("/lookup")
     def look_up() -> str:
         return str(len(token()))
 

@@ -17,7 +17,7 @@ def test_contenders_run_side_by_side(results: dict[str, Any]) -> None:
     """All five are measured in every view."""
     views = results["side-by-side"]["tiny"]["views"]
 
-    assert set(views) == {"login", "callback", "look-up", "call"}
+    assert set(views) == {"login", "callback", "lookup", "call"}
     assert all(set(of_view) == CONTENDERS for of_view in views.values())
 
 
@@ -69,7 +69,7 @@ def test_growth_is_measured(results: dict[str, Any]) -> None:
     figures = results["growth"]["SQLite"]
 
     assert set(figures) == {"100"}
-    assert set(figures["100"]) > {"look-up", "call", "callback", "tokens", "prune", "rotate-keys"}
+    assert set(figures["100"]) > {"lookup", "call", "callback", "tokens", "prune", "rotate-keys"}
     assert len(figures["100"]["plans"]) >= 4
     assert not any(map(scans, figures["100"]["plans"]))
 
