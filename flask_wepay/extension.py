@@ -133,17 +133,17 @@ class WePay:
         return WePayClient(state, checked)
 
     def login_url_for(self, owner: str, *, next_url: str | None = None, popup: bool = False) -> str:
-        """Let the browser that sent this request connect an owner, and return where it is to go.
+        """Permit the requesting browser to connect an owner, and return the URL to open.
 
-        It is for an API whose users have tokens, which no navigation carries. The owner is noted
-        in the browser's session, for one connection within the hour. The address itself names
-        nobody: opened in another browser it connects nobody.
+        Use it in an API that authenticates its users by a token, which a navigation doesn't
+        carry. The owner is stored in the browser's session, for one connection within an hour.
+        The URL doesn't contain the owner: in another browser it connects nobody.
 
-        :param owner: whom the token of this request belongs to.
+        :param owner: the owner whom you have authenticated.
         :param next_url: a path of this site to come back to, by default WEPAY_LOGIN_REDIRECT.
-        :param popup: whether the login ends in a page that tells the one that opened its window.
+        :param popup: whether the login is in a pop-up, and notifies the page that opened it.
         :raises NotAuthorized: if another site's page sent the request.
-        :raises ConfigurationError: if the owner can't be one.
+        :raises ConfigurationError: if the owner isn't a string of 1 to 255 characters.
         """
         checked = self.client_for(owner).owner
         if checked is None:

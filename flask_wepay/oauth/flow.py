@@ -49,18 +49,18 @@ __all__ = [
 
 #: Seconds for checking whether the current token works.
 CHECK_SECONDS = 5.0
-#: What a user is told who disconnects in the middle of a login.
+#: The message for a user who disconnects in the middle of a login.
 DISCONNECTED = "You were disconnected while WePay was being asked, so nothing was stored."
 
 _logger = logging.getLogger("flask_wepay")
 
 
 def login_owner(state: State, *, make: bool) -> str | None:
-    """Return whose login this browser begins: the current owner's, or an invited one's.
+    """Return the owner of a login that starts: the current one, or the invited one.
 
-    With `make` a browser without an owner is given one, where a browser may be one.
+    With `make`, a browser gets a random id as its owner where that is permitted.
 
-    :raises StateMismatch: if somebody else is logged in than the invited one, who is forgotten.
+    :raises StateMismatch: if another owner is logged in; the invitation is then removed.
     """
     invited = invitations.invited(session)
     if invited is None:
@@ -72,7 +72,7 @@ def login_owner(state: State, *, make: bool) -> str | None:
 
 
 def callback_owner(state: State) -> str | None:
-    """Return whose login comes back; an invitation counts that has led to a connection."""
+    """Return the owner of a callback: the current one, or one whose invitation was used."""
     owner = current_owner(state)
     if owner is None or browser_may_own(state):
         return invitations.invited(session, ended=True) or owner

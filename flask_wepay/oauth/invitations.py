@@ -1,8 +1,7 @@
-"""Whose login a browser carries out where a navigation does not tell: an API's user has a token.
+"""Permit a browser to connect an owner whom only a token identifies, as in an API.
 
-The application says it in an answer to that user's own browser. It is kept in the session and
-not in the address, for an address can be forwarded, and whoever opened it would connect their
-WePay account for somebody else.
+The owner is stored in the browser's session and not in the URL: a URL can be forwarded, and
+anyone who opened it would connect their WePay account for another user.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ SESSION_KEY = "_wepay_invited"
 
 
 def invite(session: MutableMapping[str, Any], owner: str) -> None:
-    """Let this browser connect an owner, once and within the hour."""
+    """Permit this browser to connect an owner, once and within an hour."""
     session[SESSION_KEY] = [owner, int(time.time()), False]
 
 
 def invited(session: MutableMapping[str, Any], *, ended: bool = False) -> str | None:
-    """Return whom this browser may connect, or None; with `ended` one that has connected counts.
+    """Return the owner whom this browser may connect, or None.
 
-    Its callback may be loaded again.
+    With `ended` it includes one who has connected, because a callback may be reloaded.
     """
-    # Anything may stand there that another version wrote.
+    # Another version may have written anything here.
     invitation = session.get(SESSION_KEY)
     if not isinstance(invitation, list | tuple):
         return None
@@ -41,12 +40,12 @@ def invited(session: MutableMapping[str, Any], *, ended: bool = False) -> str | 
 
 
 def end(session: MutableMapping[str, Any]) -> None:
-    """Let this browser begin no more logins by its invitation."""
+    """End the permission, so that it starts no other login."""
     owner = invited(session)
     if owner is not None:
         session[SESSION_KEY] = [owner, session[SESSION_KEY][1], True]
 
 
 def forget(session: MutableMapping[str, Any]) -> None:
-    """Forget whom this browser may connect."""
+    """Remove the permission."""
     session.pop(SESSION_KEY, None)

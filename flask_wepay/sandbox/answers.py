@@ -1,4 +1,4 @@
-"""What WePay answers when it refuses: one table, with how each line is known."""
+"""WePay's error answers: one table, with the source of each line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DOCUMENTATION_URL = "https://developer.wepay.com/api/general/errors"
 class Answer:
     """One line of the error table.
 
-    ``source`` tells how the text is known, ``status_source`` how the HTTP status is, and
-    ``error_source`` how the category is.
+    ``source`` is where the text is known from, ``status_source`` the HTTP status, and
+    ``error_source`` the category.
     """
 
     error_code: int
@@ -32,7 +32,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """Stop a call and answer it with an error.
+    """Raised to answer a call with an error.
 
     :param error_code: a key of :data:`ANSWERS`, or another code of a documented class.
     :param description: replaces the table's text; such a text is the sandbox's own.
@@ -59,7 +59,7 @@ class Refused(Exception):
         super().__init__(f"{self.error_code} {self.error}: {self.description}")
 
     def body(self, api_version: str = DETAILED_SINCE) -> dict[str, object]:
-        """Give the JSON object as the given Api-Version spells it."""
+        """Return the JSON object in the form of an Api-Version."""
         answer: dict[str, object] = {
             "error": self.error,
             "error_description": self.description,
@@ -71,9 +71,9 @@ class Refused(Exception):
 
 
 def answer_of(error_code: int) -> Answer:
-    """Give a line of the table, or a guess for another code of a documented class.
+    """Return a line of the table, or a guess for another code of a documented class.
 
-    :raises ValueError: if there is neither, with the codes that there are.
+    :raises ValueError: if the code's class is unknown; the message lists the codes.
     """
     if error_code in ANSWERS:
         return ANSWERS[error_code]
@@ -99,7 +99,7 @@ def _guess(error_code: int, thing: str) -> Answer:
     )
 
 
-#: What the classes of codes are about, by thousands; the codes themselves are WePay's to add.
+#: The subjects of the classes of codes, by thousands; WePay may add codes.
 #: https://developer.wepay.com/api/general/errors
 CLASSES = {
     2: "payment",
@@ -529,7 +529,7 @@ ANSWERS: dict[int, Answer] = {
     )
 }
 
-#: The other text of 1006 that was seen: for an access_token of the other environment.
+#: Another observed text of 1006: for an access_token of the other environment.
 OTHER_ENVIRONMENT = replace(
     ANSWERS[1006],
     meaning="an access_token of the other environment",

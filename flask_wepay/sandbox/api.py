@@ -18,7 +18,7 @@ from .recurring import charge_due
 from .strictness import Strictness
 from .world import World
 
-#: The versions that are known, and the first that an application made today may use.
+#: The known versions, and the oldest that a new application may use.
 #: https://developer.wepay.com/api/general/versioning
 API_VERSIONS = (
     "2011-01-15",
@@ -68,23 +68,23 @@ class APIRequest:
 
     @property
     def api_version(self) -> str | None:
-        """Give the version that is asked for; an empty header asks for none."""
+        """Return the requested version; an empty header requests none."""
         return self.headers.get("api-version") or None
 
 
 @dataclass(frozen=True)
 class APIAnswer:
-    """What a request comes to."""
+    """The answer to a request."""
 
     status: int
-    #: What becomes the JSON of the answer.
+    #: The answer before it is encoded as JSON.
     body: object
-    #: What the log says of the request.
+    #: What the log notes about the request.
     notes: list[str]
 
 
 def answer(world: World, request: APIRequest) -> APIAnswer:
-    """Do what is asked."""
+    """Execute a request."""
     strictness = Strictness(world.strict)
     charge_due(world)
     try:
@@ -114,7 +114,7 @@ def _application_of(world: World, request: APIRequest) -> Application | None:
         client_id = str(read_body(request.headers, request.body, Strictness(False))["client_id"])
     except (KeyError, Refused):
         return None
-    # JSON may have put anything there, a list too.
+    # It may be any JSON value, such as a list.
     found = re.fullmatch("[0-9]{1,19}", client_id)
     return world.applications.get(int(client_id)) if found else None
 
@@ -136,7 +136,7 @@ def _run(world: World, request: APIRequest, strictness: Strictness) -> object:
         raise Refused(1003, "parameters go in the JSON body, never in the URI")
     if "api-version" in request.headers and not request.api_version:
         strictness.object_to("the Api-Version header is empty", 1015)
-    # A GET has nothing to say: its body, if any, is not looked at.
+    # The body of a GET is ignored.
     arguments: dict[str, Any] = {}
     if request.method == "POST":
         arguments = read_body(request.headers, request.body, strictness)

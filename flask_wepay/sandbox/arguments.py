@@ -1,4 +1,4 @@
-"""The arguments of a call: which there are, of which type, and what is wrong with them."""
+"""The arguments of a call: their names, their types, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from .answers import Refused
 from .objects import Application
 from .strictness import Strictness
 
-#: The longest address, in characters. https://developer.wepay.com/api/api-calls/oauth2
+#: The longest URL, in characters. https://developer.wepay.com/api/api-calls/oauth2
 MAX_URI = 2083
 
-#: More than anybody pays; and infinity and NaN are no amounts at all.
+#: More than anyone pays; infinity and NaN are not amounts.
 MAX_AMOUNT = 10**12
 
 _CENT = Decimal("0.01")
 
 
 class WrongType(ValueError):
-    """A value is of another JSON type than its argument."""
+    """Raised when a value has another JSON type than its argument."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """A type of arguments.
 
-    ``read`` gives the value as the call is to have it, or raises :exc:`ValueError` with
-    what is wrong, or :exc:`WrongType` with the type that was expected.
+    ``read`` returns the value for the call, or raises :exc:`ValueError` with what is wrong,
+    or :exc:`WrongType` with the expected type.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Argument:
 
 
 def pick(arguments: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Give those of the arguments with these names that a call has."""
+    """Return the arguments of a call that have these names."""
     return {name: arguments[name] for name in names if name in arguments}
 
 
 def read_arguments(
     arguments: Mapping[str, Any], documented: Iterable[Argument], strictness: Strictness
 ) -> dict[str, Any]:
-    """Give the arguments as their types; null and what is passed over is left out.
+    """Return the converted arguments, without null and what is ignored.
 
     Undocumented arguments and bad values are 1003, missing arguments 1004.
     """
@@ -88,7 +88,7 @@ def _read_integer(value: Any, strictness: Strictness) -> int:
     quoted = isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value)
     if quoted and strictness.passes_over(f"an integer in quotes: {value}"):
         value = int(value)
-    # JSON's true is no number, though Python's True is an int.
+    # JSON's true isn't a number, although Python's True is an int.
     if not isinstance(value, int) or isinstance(value, bool):
         raise WrongType("integer")
     if not 0 <= value < 2**63:
@@ -115,7 +115,7 @@ def _read_positive(value: Any, strictness: Strictness) -> Decimal:
     return amount
 
 
-#: What forms and old clients say for true and false.
+#: How forms and old clients write true and false.
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -181,28 +181,28 @@ def _read_moment(value: Any, strictness: Strictness) -> int:
 integer = Kind("integer", _read_integer)
 #: A Unix timestamp, or a date such as "2026-12-25".
 moment = Kind("timestamp or date", _read_moment)
-#: An amount of at most two decimal places, which may be nothing.
+#: An amount of at most two decimal places, which may be 0.
 decimal = Kind("decimal", _read_decimal)
-#: An amount that is more than nothing.
+#: An amount greater than 0.
 positive = Kind("decimal", _read_positive)
 boolean = Kind("boolean", _read_boolean)
 #: A JSON object with any members.
 mapping = Kind("object", _read_object)
 array = Kind("array", _read_array)
 texts = Kind("array of strings", _read_texts)
-#: A full http or https address.
+#: A full http or https URL.
 uri = Kind("URI", _read_uri)
-#: Whatever WePay may take there; nothing is made of it.
+#: Any value; the sandbox ignores it.
 anything = Kind("anything", lambda value, strictness: value)
 
 
 def text(limit: int = 255) -> Kind:
-    """Want a string of at most `limit` characters that is not empty."""
+    """Require a string of 1 to `limit` characters."""
     return Kind(f"string, {limit}", lambda value, strictness: _text(value, limit))
 
 
 def choice(*values: str) -> Kind:
-    """Want one of these strings; older versions of the API had some in capitals."""
+    """Require one of these strings; older versions of the API had some in capitals."""
 
     def read(value: Any, strictness: Strictness) -> str:
         if value in values:
@@ -217,7 +217,7 @@ def choice(*values: str) -> Kind:
 
 
 def structure(*members: Argument) -> Kind:
-    """Want an object with these members.
+    """Require an object with these members.
 
     See https://developer.wepay.com/api/general/structures.
     """
@@ -229,7 +229,7 @@ def structure(*members: Argument) -> Kind:
 
 
 def uri_problem(value: str) -> str | None:
-    """Say what keeps a text from being a full http or https address."""
+    """Return why a text is not a full http or https URL, or None."""
     if not 0 < len(value) <= MAX_URI:
         return f"must have 1 to {MAX_URI} characters"
     try:
@@ -245,7 +245,7 @@ def uri_problem(value: str) -> str | None:
 
 
 def redirect_uri_problem(value: str, application: Application) -> str | None:
-    """Say what is wrong with a redirect_uri for an application."""
+    """Return what is wrong with a redirect_uri of an application, or None."""
     problem = uri_problem(value)
     if problem:
         return problem

@@ -1,4 +1,4 @@
-"""The page where a user lets an application act for them, or does not."""
+"""The page on which a user allows an application to act for them, or denies it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .running import current_sandbox, note_problems
 
 routes = Blueprint("authorize", __name__)
 
-#: What a denial is called. Its error is known, the words are a guess.
+#: The description of a denial. Its error is known, this text is a guess.
 DENIAL = {"error": "access_denied", "error_description": "The user denied your request."}
 
-#: What a user reads of each permission.
+#: The text for each permission.
 PERMISSIONS = {
     "manage_accounts": "Open and manage payment accounts",
     "collect_payments": "Collect payments for you",
@@ -29,7 +29,7 @@ PERMISSIONS = {
 
 @routes.get("/v2/oauth2/authorize")
 def authorize() -> tuple[str, int] | str:
-    """Ask the user; an unusable request is shown to them and leads nowhere."""
+    """Ask the user for consent; an invalid request is shown to them, without a redirect."""
     asked = _asked()
     return _refusal(asked) if asked.problems else _page(asked)
 

@@ -1,4 +1,4 @@
-"""The body of a request: JSON, or a form where that is passed over."""
+"""The body of a request: JSON, or a form if the sandbox isn't strict."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from werkzeug.http import parse_options_header
 from .answers import Refused
 from .strictness import Strictness
 
-#: How WePay's PHP SDK asks for a token, and how gems of its time make every call.
+#: WePay's PHP SDK requests tokens with a form; Ruby gems of its time send all calls so.
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def read_body(headers: Mapping[str, str], body: bytes, strictness: Strictness) -> dict[str, Any]:
-    """Give the arguments in a body, or refuse it with 1005."""
+    """Return the arguments in a body, or refuse it with 1005."""
     content_type, options = parse_options_header(headers.get("content-type"))
     if content_type in FORMS:
         strictness.object_to("the Content-Type must be application/json", 1005)
@@ -27,7 +27,7 @@ def read_body(headers: Mapping[str, str], body: bytes, strictness: Strictness) -
     if content_type != "application/json":
         raise Refused(1005, "the Content-Type must be application/json")
     if not body:
-        # WePay's own SDKs send nothing at all where a call takes no arguments.
+        # WePay's own SDKs send an empty body for a call without arguments.
         return {}
     try:
         arguments = json.loads(body.decode(), parse_constant=_no_constant)

@@ -1,4 +1,4 @@
-"""The control API: the levers of a sandbox, for other processes to pull.
+"""The control API: a sandbox's controls, for other processes.
 
 ``POST /sandbox/<action>`` takes an action's arguments as a JSON object, ``GET
 /sandbox/<what>`` shows a part of the world, and ``GET /sandbox`` lists both.
@@ -26,29 +26,29 @@ routes = Blueprint("control", __name__, url_prefix="/sandbox")
 
 @dataclass(frozen=True)
 class Action:
-    """Something that can be done from outside."""
+    """An action of the control API."""
 
     #: Takes the sandbox and the arguments, which are checked against its signature.
     method: Callable[..., Any]
-    #: Makes what the method gives into the answer, which is empty by default.
+    #: Converts what the method returns into the answer, which is empty by default.
     answer: Callable[[Any], Any] = lambda _: {}
-    #: What the answer is called in the documentation.
+    #: The answer in the documentation.
     shown: str = "``{}``"
 
     @property
     def does(self) -> str:
-        """Say what it does, in a sentence."""
+        """Return what it does, as one sentence."""
         return (getdoc(self.method) or "").partition("\n\n")[0]
 
     @property
     def arguments(self) -> dict[str, tuple[str, Any]]:
-        """Give the type of each argument in words of JSON, and its default."""
+        """Return the JSON type of each argument, and its default."""
         return describe_arguments(self.method)
 
 
 @routes.get("")
 def index() -> Response:
-    """List what can be done, with which arguments, and what can be looked at."""
+    """List the actions with their arguments, and the views."""
     actions = {
         name: {
             "does": action.does,
@@ -67,7 +67,7 @@ def index() -> Response:
 
 @routes.post("/<action>")
 def act(action: str) -> tuple[Response, int]:
-    """Do something; what is wrong with the request is answered with 400 and a sentence."""
+    """Execute an action; an invalid request is answered with 400 and a sentence."""
     if action not in ACTIONS:
         return jsonify(problem=f"There is no {action!r}.", actions=sorted(ACTIONS)), 404
     # Only JSON: a form on another site can't send that.
@@ -84,7 +84,7 @@ def act(action: str) -> tuple[Response, int]:
 
 @routes.get("/<what>")
 def show(what: str) -> tuple[Response, int]:
-    """Show a part of the world, or of the log with ``?call=user``."""
+    """Return a part of the world, or of the log with ``?call=user``."""
     if what not in VIEWS:
         return jsonify(problem=f"There is no {what!r}.", views=sorted(VIEWS)), 404
     if what == "log" and "call" in request.args:
@@ -134,19 +134,19 @@ def _set(sandbox: Levers, **switches: Any) -> dict[str, Any]:
 
 
 def _wait(sandbox: Levers, hold: int, timeout: float = 10.0) -> int:
-    """Wait until a request is held, for so many seconds at most."""
+    """Wait until a request is held, for at most so many seconds."""
     sandbox.faults.find_hold(hold).wait(timeout)
     return hold
 
 
 def _release(sandbox: Levers, hold: int) -> int:
-    """Let a held request go on."""
+    """Release a held request."""
     sandbox.faults.find_hold(hold).release()
     return hold
 
 
 def _deliver_ipns(sandbox: Levers) -> list[IPN]:
-    """Deliver the notifications that are due, and give them."""
+    """Deliver the notifications that are due, and return them."""
     return sandbox.deliver_ipns()
 
 

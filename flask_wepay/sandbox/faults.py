@@ -1,4 +1,4 @@
-"""What a test wants to go wrong: scripted answers, delays, drops and holds."""
+"""Simulated failures: scripted answers, delays, dropped connections and holds."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from werkzeug.wrappers import Response
 
 When = Literal["before", "after"]
 
-#: Seconds that a held request waits before it gives up, so that no test hangs.
+#: Seconds after which a held request gives up, so that no test hangs.
 HOLD_LIMIT = 60.0
 
 
 class Dropped(ConnectionAbortedError):
-    """The connection was cut on purpose, after these bytes that need not be HTTP."""
+    """Raised to close the connection, after these bytes, which need not be HTTP."""
 
     def __init__(self, raw: bytes = b"") -> None:
         super().__init__("dropped on purpose")
@@ -30,17 +30,17 @@ class Dropped(ConnectionAbortedError):
 
 @dataclass
 class Fault:
-    """What to do to one request instead of, or besides, answering it."""
+    """What to do with one request instead of, or besides, answering it."""
 
-    #: The answer to give, None for the sandbox's own.
+    #: The answer to send; None for the sandbox's own.
     answer: Response | None = None
-    #: Whether the work is done although another answer is given.
+    #: Whether the request is executed although another answer is sent.
     work: bool = True
-    #: Seconds to wait before the answer is given.
+    #: Seconds to wait before the answer.
     delay: float = 0.0
-    #: Cut the connection before or after the work.
+    #: Close the connection before or after the request is executed.
     drop: When | None = None
-    #: What is sent before it is cut.
+    #: The bytes to send before it is closed.
     raw: bytes = b""
 
 
@@ -55,7 +55,7 @@ class Hold:
 
     call: str
     when: When
-    #: Tells holds apart where they are spoken of over HTTP.
+    #: Identifies the hold in the control API.
     number: int = 0
     #: Set once a request is held.
     arrived: Event = field(default_factory=Event)
@@ -100,7 +100,7 @@ class Faults:
         self._numbers = count(1)
 
     def add(self, call: str, fault: Fault, times: int | None = 1) -> None:
-        """Keep a fault for the next requests to a call, or for all; "*" is any call."""
+        """Add a fault for the next requests to a call, or for all; "*" is any call."""
         check_type("call", call, str)
         check_type("times", times, int, NoneType)
         if times is not None and times < 1:
@@ -112,7 +112,7 @@ class Faults:
                 self._faults += [(call.strip("/"), fault)] * times
 
     def take(self, call: str) -> Fault:
-        """Give the fault for this request, which may be none at all."""
+        """Return the fault for this request, which may be none."""
         with self._lock:
             for entry in self._faults:
                 if entry[0] in {call, "*"}:
@@ -124,7 +124,7 @@ class Faults:
         return Fault()
 
     def hold(self, call: str, when: When) -> Hold:
-        """Keep a hold for the next request to a call that no other hold takes."""
+        """Add a hold for the next request to a call that no other hold takes."""
         check_type("call", call, str)
         if when not in get_args(When):
             raise ValueError(f"when must be 'before' or 'after', not {when!r}.")
@@ -134,7 +134,7 @@ class Faults:
             return hold
 
     def take_holds(self, call: str) -> dict[When, Hold]:
-        """Give the holds for this request, at most one before and one after its work."""
+        """Return the holds for this request, at most one before and one after it is executed."""
         taken: dict[When, Hold] = {}
         with self._lock:
             for hold in list(self._holds):
@@ -145,7 +145,7 @@ class Faults:
         return taken
 
     def find_hold(self, number: int) -> Hold:
-        """Find a hold again, or raise :exc:`LookupError`."""
+        """Return a hold by its id, or raise :exc:`LookupError`."""
         with self._lock:
             for hold in self._holds + self._held:
                 if hold.number == number:
@@ -153,7 +153,7 @@ class Faults:
         raise LookupError(f"There is no hold {number}.")
 
     def clear(self) -> None:
-        """Forget what is still waiting and let every held request go."""
+        """Remove all pending faults, and release all held requests."""
         with self._lock:
             self._faults.clear()
             self._standing.clear()
@@ -164,21 +164,21 @@ class Faults:
 
 
 def check_type(name: str, value: object, *kinds: type) -> None:
-    """Raise :exc:`TypeError` where an argument is none of these; True is no number."""
+    """Raise :exc:`TypeError` if an argument has none of these types; True isn't a number."""
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds).replace("NoneType", "None")
         raise TypeError(f"{name} must be {wanted}, not {value!r}.")
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Raise :exc:`ValueError` where an argument is none of these, with all of them."""
+    """Raise :exc:`ValueError` if an argument is none of these values; the message lists them."""
     if value not in choices:
         listed = ", ".join(map(str, choices))
         raise ValueError(f"{name} must be one of {listed}, not {value!r}.")
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Raise :exc:`TypeError` or :exc:`ValueError` where nobody could wait so long."""
+    """Raise :exc:`TypeError` or :exc:`ValueError` unless one can wait so many seconds."""
     check_type(name, value, int, float)
     if not 0 <= value < inf:  # type: ignore[operator]
         raise ValueError(f"{name} must be 0 or more, and finite, not {value!r}.")
@@ -187,9 +187,9 @@ def check_seconds(name: str, value: object) -> None:
 def make_answer(
     status: int, body: object, headers: Mapping[str, str | None] | None = None
 ) -> Response:
-    """Make an HTTP answer: bytes, text, chunks of bytes, or an object sent as JSON.
+    """Return an HTTP answer: bytes, text, chunks of bytes, or an object sent as JSON.
 
-    A header of None is left out, even one that is set by default.
+    A header of None is omitted, even one that is set by default.
     """
     content: bytes | Iterable[bytes]
     content_type = "text/plain; charset=utf-8"
@@ -208,14 +208,14 @@ def make_answer(
 
 
 class RawResponse(Response):
-    """An answer whose headers are exactly the given ones, however wrong."""
+    """An answer with exactly the given headers, even if they are invalid."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.replaced: dict[str, str | None] = {}
 
     def get_wsgi_headers(self, environ: Any) -> Headers:
-        """Put the given headers in place at the last moment."""
+        """Return WSGI's headers, with the given ones in place of the default ones."""
         headers = super().get_wsgi_headers(environ)
         for name, value in self.replaced.items():
             headers.remove(name)

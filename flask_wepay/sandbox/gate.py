@@ -1,4 +1,4 @@
-"""The gate that every request goes through: who may come in, the log, the faults and the holds."""
+"""The middleware for every request: the check of its origin, the log, the faults and the holds."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class TimedOut(TimeoutError):
-    """The client, which has no socket to do it, would have stopped waiting by now."""
+    """Raised when a client without a socket would have timed out by now."""
 
 
 @dataclass
 class Waiting:
-    """How long a client without a socket would wait, in seconds; None is for ever."""
+    """The timeout of a client without a socket, in seconds; None is none."""
 
-    #: For each part of the answer.
+    #: Of each part of the answer.
     each: float | None = None
-    #: For all that is left of it.
+    #: Of the rest of the answer.
     left: float | None = None
 
     def through(self, seconds: float) -> None:
-        """Wait so long, without doing it, or raise :exc:`TimedOut`."""
+        """Subtract a wait of so many seconds, or raise :exc:`TimedOut`."""
         for limit in (self.each, self.left):
             if limit is not None and seconds >= limit:
                 raise TimedOut(f"no answer within {limit} s")
@@ -46,7 +46,7 @@ class Waiting:
 
 
 class Patience:
-    """How a delay passes: for real, or at once where the client says how long it waits."""
+    """How a delay passes: in real time, or at once for a client with a known timeout."""
 
     def __init__(self, move: Callable[[float], None]) -> None:
         self._move = move
@@ -54,7 +54,7 @@ class Patience:
 
     @contextmanager
     def of(self, waiting: Waiting) -> Iterator[None]:
-        """Let no real time pass in this thread, but the client's patience."""
+        """Replace real waits in this thread by the client's timeout."""
         self._thread.waiting = waiting
         try:
             yield
@@ -62,9 +62,9 @@ class Patience:
             self._thread.waiting = None
 
     def wait(self, seconds: float) -> None:
-        """Wait; or, where that is not for real, move the clock or raise :exc:`TimedOut`."""
+        """Wait; or, without real time, move the clock or raise :exc:`TimedOut`."""
         if not seconds:
-            # Even no time at all is slept at the cost of a turn of the processor.
+            # Even sleep(0) costs a switch to another thread.
             return
         waiting: Waiting | None = getattr(self._thread, "waiting", None)
         if waiting is None:
@@ -74,7 +74,7 @@ class Patience:
             self._move(seconds)
 
     def drip(self, chunks: Iterable[bytes], pause: float) -> Iterator[bytes]:
-        """Give chunks of a body, each after a pause in seconds."""
+        """Yield chunks of a body, each after a pause in seconds."""
         for chunk in chunks:
             self.wait(pause)
             yield chunk
@@ -104,9 +104,9 @@ class Gate:
         """Serve a request; a dropped one raises :exc:`Dropped`, which ends the connection."""
         refusal = find_refusal(environ, self._names())
         if refusal is not None:
-            # Read to the end, or the client might see a reset instead of the answer.
+            # Read the whole body, or the client might see a reset instead of the answer.
             get_input_stream(environ).read()
-            # For the control API's clients, and as WePay says it, which its SDKs show.
+            # For the control API's clients, and in WePay's format, which its SDKs show.
             body = {"problem": refusal, **Refused(1010, refusal).body()}
             return make_answer(403, body)(environ, start_response)
         if not environ["PATH_INFO"].startswith("/v2/"):
@@ -114,7 +114,7 @@ class Gate:
         exchange = self._note(environ)
         environ["wepay_sandbox.exchange"] = exchange
         fault = self._faults.take(exchange.call)
-        # Only an answer of our own leaves the connection as the next request needs it.
+        # Only our own answers leave the connection usable for the next request.
         environ["wepay_sandbox.keep_alive"] = fault.answer is None
         holds = self._faults.take_holds(exchange.call)
         if "before" in holds:

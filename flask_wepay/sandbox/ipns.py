@@ -1,4 +1,4 @@
-"""Instant payment notifications: the queue and WePay's patience with receivers."""
+"""Instant payment notifications: the queue, and WePay's retries."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import requests
 #: https://developer.wepay.com/docs/articles/ipn
 RETRIES = (900, 1800, 3600, 21600, 43200, 86400)
 
-#: Sends the fields to the address as a form and gives the HTTP status.
+#: Sends the fields to the URL as a form, and returns the HTTP status.
 Post = Callable[[str, Mapping[str, str]], int]
 
 
 @dataclass
 class Attempt:
-    """One delivery that was tried."""
+    """An attempt to deliver."""
 
     at: float
-    #: The HTTP status, or None where no answer came.
+    #: The HTTP status, or None without an answer.
     status: int | None
     problem: str = ""
 
@@ -67,7 +67,7 @@ class IPNQueue:
         self._ipns: list[IPN] = []
 
     def add(self, callback_uri: str, **fields: object) -> IPN:
-        """Queue one for delivery at once."""
+        """Queue a notification for immediate delivery."""
         with self._lock:
             now = self._clock()
             texts = {name: str(value) for name, value in fields.items()}
@@ -76,23 +76,23 @@ class IPNQueue:
             return ipn
 
     def tell(self, callback_uri: str | None, **fields: object) -> None:
-        """Queue one for an object that has an address for them."""
+        """Queue a notification for an object that has a callback_uri."""
         if callback_uri:
             self.add(callback_uri, **fields)
 
     def all(self) -> list[IPN]:
-        """List every notification there was."""
+        """Return all notifications."""
         with self._lock:
             return list(self._ipns)
 
     def due(self) -> list[IPN]:
-        """List those whose time has come."""
+        """Return the notifications that are due."""
         with self._lock:
             now = self._clock()
             return [ipn for ipn in self._ipns if ipn.due_at is not None and ipn.due_at <= now]
 
     def get(self, ipn_id: int) -> IPN:
-        """Find one, or raise :exc:`LookupError`."""
+        """Return a notification, or raise :exc:`LookupError`."""
         with self._lock:
             for ipn in self._ipns:
                 if ipn.ipn_id == ipn_id:
@@ -100,15 +100,15 @@ class IPNQueue:
         raise LookupError(f"There is no IPN {ipn_id}.")
 
     def fail(self, ipn: IPN) -> None:
-        """Pretend that the receiver answered with an error."""
+        """Record a failed delivery, as if the receiver had answered with an error."""
         self._note(ipn, 500, "failed by hand")
 
     def replay(self, ipn: IPN) -> IPN:
-        """Queue the same notification once more, as a duplicate."""
+        """Queue a duplicate of a notification."""
         return self.add(ipn.callback_uri, **ipn.fields)
 
     def deliver(self, ipn: IPN, post: Post | None = None) -> Attempt:
-        """Send it now, and note what came of it."""
+        """Deliver a notification now, and record the attempt."""
         try:
             status = (post or post_over_http)(ipn.callback_uri, ipn.fields)
         except (requests.RequestException, OSError) as error:
@@ -116,7 +116,7 @@ class IPNQueue:
         return self._note(ipn, status, "" if status == 200 else f"HTTP {status}")
 
     def deliver_due(self, post: Post | None = None) -> list[IPN]:
-        """Send all whose time has come, oldest first, and give them."""
+        """Deliver all notifications that are due, oldest first, and return them."""
         due = self.due()
         for ipn in due:
             self.deliver(ipn, post)
@@ -133,9 +133,9 @@ class IPNQueue:
 
 
 def post_over_http(callback_uri: str, fields: Mapping[str, str]) -> int:
-    """Send a form over the network and give the HTTP status; a redirect is not followed."""
+    """Send a form over the network, and return the HTTP status; redirects are not followed."""
     with requests.Session() as session:
-        # Neither a proxy nor netrc of the developer's machine has a say in this.
+        # Ignore the proxies and the netrc of the developer's machine.
         session.trust_env = False
         answer = session.post(callback_uri, data=fields, timeout=10, allow_redirects=False)
         return answer.status_code

@@ -26,10 +26,10 @@ from .objects import (
 
 @dataclass(frozen=True)
 class Balance:
-    """The money of an account."""
+    """The balances of an account."""
 
     available: Decimal
-    #: Of payments that are not released yet.
+    #: From payments that are not released yet.
     incoming: Decimal
     #: On its way to the bank.
     outgoing: Decimal
@@ -64,7 +64,7 @@ class Ledger:
             return account
 
     def accounts_of(self, token: Token) -> list[Account]:
-        """List the accounts that a token may see and that are not deleted, oldest first."""
+        """Return the accounts that a token may see and that are not deleted, oldest first."""
         with self._lock:
             return [
                 account
@@ -77,14 +77,14 @@ class Ledger:
         return (account.owner_user_id, account.client_id) == (token.user_id, token.client_id)
 
     def change_account(self, account: Account, state: AccountState, *reasons: str) -> None:
-        """Move an account to another state, for these reasons, and tell its callback_uri."""
+        """Move an account to another state, for these reasons, and queue the IPN."""
         with self._lock:
             account.state = state
             account.disabled_reasons = list(reasons)
             self._ipns.tell(account.callback_uri, account_id=account.account_id)
 
     def balance_of(self, account: Account) -> Balance:
-        """Add up what was paid, released, given back, charged back and withdrawn."""
+        """Return an account's balances, after refunds, chargebacks and withdrawals."""
         with self._lock:
             checkouts = self.checkouts_of(account)
             withdrawals = self.withdrawals_of(account)
@@ -100,7 +100,7 @@ class Ledger:
             )
 
     def add_withdrawal(self, account: Account, **details: Any) -> Withdrawal:
-        """Ask an account's owner where the money is to go."""
+        """Create a withdrawal, which the account's owner must confirm."""
         with self._lock:
             withdrawal = Withdrawal(
                 next(self._ids), account.account_id, int(self._clock()), **details
@@ -109,7 +109,7 @@ class Ledger:
             return withdrawal
 
     def withdrawal(self, withdrawal_id: int) -> Withdrawal:
-        """Find a withdrawal, expired by now if abandoned, or raise :exc:`LookupError`."""
+        """Return a withdrawal, which expires if abandoned, or raise :exc:`LookupError`."""
         with self._lock:
             withdrawal = self.withdrawals[withdrawal_id]
             abandoned = withdrawal.create_time + WITHDRAWAL_LIFETIME <= self._clock()
@@ -118,7 +118,7 @@ class Ledger:
             return withdrawal
 
     def withdrawals_of(self, account: Account) -> list[Withdrawal]:
-        """List the withdrawals of an account, oldest first."""
+        """Return the withdrawals of an account, oldest first."""
         with self._lock:
             return [
                 self.withdrawal(withdrawal.withdrawal_id)
@@ -127,7 +127,7 @@ class Ledger:
             ]
 
     def change_withdrawal(self, withdrawal: Withdrawal, state: WithdrawalState) -> None:
-        """Move a withdrawal on: it starts with all the money that the account has."""
+        """Move a withdrawal to another state; when it starts, it takes all available money."""
         with self._lock:
             if withdrawal.state == "new" and state in {"started", "captured"}:
                 account = self.accounts[withdrawal.account_id]
@@ -137,7 +137,7 @@ class Ledger:
             self._ipns.tell(withdrawal.callback_uri, withdrawal_id=withdrawal.withdrawal_id)
 
     def add_checkout(self, client_id: int, **details: Any) -> Checkout:
-        """Begin a payment."""
+        """Create a checkout."""
         with self._lock:
             now = self._clock()
             checkout = Checkout(
@@ -147,7 +147,7 @@ class Ledger:
             return checkout
 
     def checkout(self, checkout_id: int) -> Checkout:
-        """Find a checkout, given up by now if nobody went on, or raise :exc:`LookupError`."""
+        """Return a checkout, which expires if abandoned, or raise :exc:`LookupError`."""
         with self._lock:
             checkout = self.checkouts[checkout_id]
             lifetime, end = _overdue(checkout)
@@ -158,7 +158,7 @@ class Ledger:
             return checkout
 
     def checkouts_of(self, account: Account) -> list[Checkout]:
-        """List the checkouts of an account, oldest first."""
+        """Return the checkouts of an account, oldest first."""
         with self._lock:
             return [
                 self.checkout(checkout.checkout_id)
@@ -167,12 +167,12 @@ class Ledger:
             ]
 
     def all_checkouts(self) -> list[Checkout]:
-        """List every checkout, oldest first."""
+        """Return all checkouts, oldest first."""
         with self._lock:
             return [self.checkout(checkout_id) for checkout_id in self.checkouts]
 
     def change_checkout(self, checkout: Checkout, state: CheckoutState) -> None:
-        """Move a checkout to another state and tell its callback_uri."""
+        """Move a checkout to another state, and queue the IPN."""
         with self._lock:
             checkout.state = state
             checkout.state_since = self._clock()
@@ -182,7 +182,7 @@ class Ledger:
             self._ipns.tell(checkout.callback_uri, **fields)
 
     def refund(self, checkout: Checkout, amount: Decimal, reason: str) -> None:
-        """Give money back; all of it makes the checkout refunded."""
+        """Refund an amount; a full refund makes the checkout refunded."""
         with self._lock:
             checkout.amount_refunded += amount
             checkout.refund_reason = reason
@@ -191,7 +191,7 @@ class Ledger:
 
 
 def _overdue(checkout: Checkout) -> tuple[float, CheckoutState | None]:
-    """Give for how long a checkout may stay in its state, and what becomes of it then.
+    """Return for how many seconds a checkout may stay in its state, and the state after that.
 
     https://developer.wepay.com/api/api-calls/checkout
     """

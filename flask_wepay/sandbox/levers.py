@@ -46,15 +46,15 @@ class Levers(PaymentLevers):
         self, world: World | None = None, *, url: str = DEFAULT_URL, names: Iterable[str] = ()
     ) -> None:
         super().__init__(world, url=url, names=names)
-        #: Every request to ``/v2/`` and its answer, oldest first.
+        #: All requests to ``/v2/`` and their answers, oldest first.
         self.log = Log()
         self.faults = Faults()
-        #: In process only: whether connections are refused, as by a WePay that is away.
+        #: Whether connections are refused, as if WePay were down; in process only.
         self.unreachable = False
         self.patience = Patience(self.move_clock)
 
     def _is_own(self, address: SplitResult) -> bool:
-        # A given name may lead here through a container's port, or a proxy.
+        # A given name may lead here through a container's port or a proxy.
         own = urlsplit(self.url)
         return address.hostname in self._given or (
             address.hostname in self.names
@@ -89,11 +89,11 @@ class Levers(PaymentLevers):
     def set_clock(self, at: float | str | None = None, *, frozen: bool = False) -> float:
         """Set, stop or restart the world's clock, and return its time in seconds since 1970.
 
-        :param at: seconds since 1970, or a date such as "2026-03-01T12:00:00Z", in UTC where
-            it says nothing else; None is the time that it is.
-        :param frozen: stand still from then on.
+        :param at: seconds since 1970, or a date such as "2026-03-01T12:00:00Z", in UTC unless
+            it has an offset; None keeps the current time.
+        :param frozen: stop the clock at this time.
         :raises TypeError: if the world has your own clock.
-        :raises ValueError: if there is no such date, before 1970 or after 9999.
+        :raises ValueError: if the time is before 1970 or after 9999.
         """
         check_type("at", at, int, float, str, NoneType)
         check_type("frozen", frozen, bool)
@@ -118,9 +118,9 @@ class Levers(PaymentLevers):
     ) -> Application:
         """Register an application, or change the one that has this client_id.
 
-        :param api_version: what holds without an ``Api-Version`` header.
-        :param hosts: those that a redirect_uri may have; None is any.
-        :raises ValueError: if there is no such version.
+        :param api_version: the version for requests without an ``Api-Version`` header.
+        :param hosts: the hosts that a redirect_uri may have; None means any.
+        :raises ValueError: if the version is unknown.
         """
         if api_version not in API_VERSIONS:
             raise ValueError(f"There is no api_version {api_version!r}: {', '.join(API_VERSIONS)}.")
@@ -181,8 +181,8 @@ class Levers(PaymentLevers):
         """Consent as a user at the authorize page, and return the URL to go back to.
 
         :param authorize_url: where the application sent the browser.
-        :param email: the user; an unknown one is registered, None is the pre-filled or else
-            the first one.
+        :param email: the user, who is registered if unknown; None means the pre-filled or
+            the first user.
         :param deny: click "Deny" instead of "Allow".
         :raises AuthorizeRefused: if the page shows an error, with its text.
         """
@@ -192,7 +192,7 @@ class Levers(PaymentLevers):
         client = self.app.test_client()
         page = client.get(parts.path, query_string=parts.query, base_url=self.url)
         if "Location" in page.headers:
-            # Scripted by answer_next: the page itself sends nobody back unasked.
+            # Scripted by answer_next: the page itself never redirects without a decision.
             return page.headers["Location"]
         if page.status_code != 200:
             problems = "; ".join(self.log.of("oauth2/authorize")[-1].problems)
@@ -210,9 +210,9 @@ class Levers(PaymentLevers):
         return self.world.revoke(user_id, client_id)
 
     def delete_user(self, user_id: int, *, shows_state: bool = False) -> None:
-        """End a registration: the user's calls are answered 7003.
+        """Delete a user, whose calls are then answered with 7003.
 
-        :param shows_state: let ``/user`` answer with the state "deleted" instead.
+        :param shows_state: make ``/user`` answer with the state "deleted" instead.
         """
         self.world.shows_deleted_users = shows_state
         self.world.delete_user(user_id)
@@ -224,7 +224,7 @@ class Levers(PaymentLevers):
                 code.expires_at = self.world.clock()
 
     def tokens(self, user_id: int) -> list[Token]:
-        """List a user's active tokens."""
+        """Return a user's active tokens."""
         return self.world.living_tokens(user_id)
 
     # Faults
@@ -244,18 +244,18 @@ class Levers(PaymentLevers):
     ) -> None:
         """Answer the next request to a call with this answer, whatever it asks.
 
-        :param call: such as "user", "oauth2/token" or "*" for any.
-        :param error_code: answer with this line of the error table, such as 1011, or with a
-            guess at any other of the classes 2xxx to 6xxx, 8xxx and 10xxx.
-        :param status: the HTTP status, of the table or else 200.
-        :param body: bytes, text, an iterable of bytes, or anything that becomes JSON.
-        :param headers: exactly these, over the usual ones; None leaves one out.
-        :param work: do the work all the same, and hide its answer.
-        :param delay: seconds to wait first.
+        :param call: the call, such as "user" or "oauth2/token", or "*" for any.
+        :param error_code: a code of the error table, such as 1011, or any other of the classes
+            2xxx to 6xxx, 8xxx and 10xxx, whose answer is a guess.
+        :param status: the HTTP status; the default is that of the table, or 200.
+        :param body: bytes, text, an iterable of bytes, or an object to send as JSON.
+        :param headers: replace the default ones of the same name; None omits one.
+        :param work: execute the request as well, and hide its own answer.
+        :param delay: seconds to wait before the answer.
         :param pause: seconds to wait before each chunk of an iterable body.
-        :param times: for so many requests; None is for all, until :meth:`clear_faults`.
-            Those with a number go first, and of the others the newest is taken.
-        :raises TypeError, ValueError: if an argument can't be used, with its name.
+        :param times: the number of requests; None means all, until :meth:`clear_faults`.
+            Answers with a number are used first, and then the newest of the others.
+        :raises TypeError, ValueError: if an argument is invalid; the message names it.
         """
         check_type("error_code", error_code, int, NoneType)
         check_type("status", status, int, NoneType)
@@ -278,8 +278,8 @@ class Levers(PaymentLevers):
     def delay_next(self, call: str, seconds: float, *, times: int | None = 1) -> None:
         """Execute the next request, and answer it after a number of seconds.
 
-        Where no socket is used nobody waits: the sandbox's clock moves instead, or, when
-        the client's timeout is shorter, the client sees its timeout at once.
+        Without a socket there is no real wait: the sandbox's clock moves instead, or, if the
+        client's timeout is shorter, the client times out at once.
         """
         check_seconds("seconds", seconds)
         self.faults.add(call, Fault(delay=seconds), times)
@@ -289,7 +289,7 @@ class Levers(PaymentLevers):
     ) -> None:
         """Close the connection of the next request without an answer.
 
-        :param before: before the work is done; False is after it.
+        :param before: close it before the request is executed; False means after it.
         :param raw: bytes or text to send first, which need not be HTTP.
         """
         check_type("before", before, bool)
@@ -298,9 +298,9 @@ class Levers(PaymentLevers):
         self.faults.add(call, Fault(drop="before" if before else "after", raw=raw), times)
 
     def hold(self, call: str, when: When = "before") -> Hold:
-        """Stop the next request to a call before or after its work, until it is released.
+        """Stop the next request to a call before or after it is executed, until you release it.
 
-        Each hold takes one request, in the order in which the holds were made.
+        Each hold takes one request, in the order in which the holds were created.
         """
         return self.faults.hold(call, when)
 
@@ -330,9 +330,9 @@ class Levers(PaymentLevers):
     ) -> list[Exchange]:
         """Return the requests to a call that had at least these arguments.
 
-        :param times: how many there must be; None is one or more.
-        :param arguments: of the body, or of the query without a body.
-        :raises AssertionError: if there are not so many, with what differed.
+        :param times: the expected number; None means one or more.
+        :param arguments: of the body, or of the query if there is no body.
+        :raises AssertionError: if the number is another; the message tells what differed.
         """
         wanted = dict(arguments or {})
         asked = self.log.of(call)
@@ -364,8 +364,8 @@ class Levers(PaymentLevers):
     def deliver_ipns(self, post: Post | None = None) -> list[IPN]:
         """Deliver the notifications that are due, and return them.
 
-        :param post: called with the address and the form's fields, gives the HTTP status;
-            without it they go over HTTP.
+        :param post: a function that takes the URL and the form's fields, and returns the HTTP
+            status; None sends them over HTTP.
         """
         charge_due(self.world)
         return self.world.ipns.deliver_due(post)

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl
 
-#: How many exchanges are kept.
+#: The number of exchanges that the log keeps.
 KEPT = 1000
 
 
@@ -29,14 +29,14 @@ class Exchange:
     method: str
     path: str
     query: str
-    #: The names are in lower case.
+    #: The headers, with names in lower case.
     headers: Mapping[str, str]
     #: The unchanged bytes of the body.
     body: bytes
-    #: The HTTP status of the answer, None before the answer, and if it was dropped.
+    #: The HTTP status of the answer; None before the answer, and if it was dropped.
     status: int | None = None
     answer: bytes = b""
-    #: What was wrong with the request, or done to it on purpose.
+    #: What was wrong with the request, and the simulated failures.
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -60,15 +60,15 @@ class Exchange:
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
     def lacks(self, wanted: Mapping[str, object]) -> list[str]:
-        """Name the arguments that are not these."""
+        """Return the names of the arguments that are missing or differ."""
         given = self.json if self.body else self.arguments
         given = given if isinstance(given, dict) else {}
         return [name for name in wanted if name not in given or given[name] != wanted[name]]
 
 
 def call_name(path: str) -> str:
-    """Name the call that a path is for, however many slashes there are."""
-    # Nearly every path has none too many, and this is asked several times a request.
+    """Return the call that a path is for, without superfluous slashes."""
+    # Most paths have none, and this runs several times per request.
     return (re.sub("/+", "/", path) if "//" in path else path).strip("/")
 
 
@@ -88,14 +88,14 @@ class Log:
         self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
 
     def add(self, **details: Any) -> Exchange:
-        """Note a request at its arrival; the answer is filled in later."""
+        """Add a request on its arrival; the answer is added later."""
         with self._lock:
             exchange = Exchange(next(self._numbers), **details)
             self._exchanges.append(exchange)
             return exchange
 
     def clear(self) -> None:
-        """Forget everything so far."""
+        """Remove all exchanges."""
         with self._lock:
             self._exchanges.clear()
 
@@ -110,5 +110,5 @@ class Log:
         return list(self)[index]
 
     def of(self, call: str) -> list[Exchange]:
-        """List the exchanges of one call, such as "user"."""
+        """Return the exchanges of a call, such as "user"."""
         return [exchange for exchange in self if exchange.call == call.strip("/")]

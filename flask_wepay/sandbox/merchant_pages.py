@@ -1,4 +1,4 @@
-"""The pages of merchants: what WePay wants to know of an account, and where its money goes."""
+"""The pages of merchants: the details of an account, and withdrawals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ routes = Blueprint("merchants", __name__)
 
 @routes.get("/account/<int:account_id>/update")
 def update(account_id: int) -> str:
-    """Ask the merchant for what WePay wants to know."""
+    """Ask the merchant for the missing details."""
     account = _account(account_id)
     owner = current_sandbox().world.users[account.owner_user_id]
     return render_template("account_update.html", account=account, owner=owner)
@@ -22,7 +22,7 @@ def update(account_id: int) -> str:
 
 @routes.post("/account/<int:account_id>/update")
 def verify(account_id: int) -> Response:
-    """Believe the merchant, and go back to the application."""
+    """Accept the details, and redirect to the application."""
     world = current_sandbox().world
     with world.lock:
         account = _account(account_id)
@@ -34,7 +34,7 @@ def verify(account_id: int) -> Response:
 
 @routes.get("/withdrawal/<int:withdrawal_id>")
 def withdrawal(withdrawal_id: int) -> str:
-    """Ask the merchant whether the money is to go to the bank."""
+    """Ask the merchant to confirm the withdrawal."""
     asked = _withdrawal(withdrawal_id)
     ledger = current_sandbox().world.ledger
     account = ledger.accounts[asked.account_id]
@@ -44,7 +44,7 @@ def withdrawal(withdrawal_id: int) -> str:
 
 @routes.post("/withdrawal/<int:withdrawal_id>")
 def withdraw(withdrawal_id: int) -> Response:
-    """Send all the money that there is on its way, and go back to the application."""
+    """Withdraw all available money, and redirect to the application."""
     world = current_sandbox().world
     with world.lock:
         asked = _withdrawal(withdrawal_id)

@@ -1,4 +1,4 @@
-"""The things a world is made of, as plain records."""
+"""The objects of a world, as plain dataclasses."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any, Literal
 #: The permissions of every access token; choosing among them is no longer supported.
 SCOPES = ("manage_accounts", "collect_payments", "view_user", "preapprove_payments", "send_money")
 
-#: Seconds that a code lives.
+#: Seconds until a code expires.
 CODE_LIFETIME = 600
 
-#: Seconds that an unpaid checkout lives.
+#: Seconds until an unpaid checkout expires.
 CHECKOUT_LIFETIME = 1800
 
-#: Seconds that the token of a registration lives. https://developer.wepay.com/api/api-calls/user
+#: Seconds until the token of a registration expires. https://developer.wepay.com/api/api-calls/user
 REGISTRATION_LIFETIME = 90 * 24 * 3600
 
-#: Seconds that a card waits to be charged or authorized.
+#: Seconds within which a card must be charged or authorized.
 CARD_LIFETIME = 1800
 
-#: Seconds that a preapproval waits for its payer.
+#: Seconds within which a payer must approve.
 PREAPPROVAL_LIFETIME = 1800
 
-#: Seconds of a preapproval's period, None for all of its time.
+#: Seconds of a preapproval's period; None for "once".
 PERIODS: dict[str, int | None] = {
     "hourly": 3600,
     "daily": 24 * 3600,
@@ -37,10 +37,10 @@ PERIODS: dict[str, int | None] = {
     "once": None,
 }
 
-#: Seconds that a withdrawal waits for the account's owner.
+#: Seconds within which the account's owner must confirm a withdrawal.
 WITHDRAWAL_LIFETIME = 3600
 
-#: Seconds that a payment waits for its capture or release before WePay gives it up.
+#: Seconds within which a payment must be captured, and released.
 CAPTURE_LIFETIME, RELEASE_LIFETIME = 7 * 24 * 3600, 14 * 24 * 3600
 
 Environment = Literal["stage", "production"]
@@ -77,7 +77,7 @@ CheckoutState = Literal[
 
 @dataclass
 class Application:
-    """An application on WePay's dashboard.
+    """An application that is registered at WePay.
 
     .. versionadded:: 1.0
     """
@@ -85,9 +85,9 @@ class Application:
     client_id: int
     client_secret: str
     name: str = "Sandbox application"
-    #: The version that holds without an ``Api-Version`` header.
+    #: The API version for requests without an ``Api-Version`` header.
     api_version: str = "2019-04-03"
-    #: Hosts that a redirect_uri may have; None is any.
+    #: The hosts that a redirect_uri may have; None means any.
     hosts: tuple[str, ...] | None = None
     state: Literal["active", "disabled", "deleted"] = "active"
     status: str = "approved"
@@ -97,7 +97,7 @@ class Application:
 
 @dataclass
 class User:
-    """Somebody with a registration at WePay.
+    """A user of WePay.
 
     .. versionadded:: 1.0
     """
@@ -111,13 +111,13 @@ class User:
 
     @property
     def user_name(self) -> str:
-        """Join the names as ``/user`` shows them."""
+        """The full name, as in the answer of ``/user``."""
         return f"{self.first_name} {self.last_name}".strip()
 
 
 @dataclass
 class Code:
-    """What the browser carries back from the authorize page, good for one exchange."""
+    """An authorization code, valid for one exchange."""
 
     code: str
     client_id: int
@@ -129,7 +129,7 @@ class Code:
 
 @dataclass
 class Token:
-    """An access token of one application for one user.
+    """An access token of an application for a user.
 
     .. versionadded:: 1.0
     """
@@ -139,16 +139,16 @@ class Token:
     user_id: int
     issued_at: float
     scope: tuple[str, ...] = SCOPES
-    #: Seconds, None for ever.
+    #: Seconds until it expires; None means never.
     expires_in: int | None = None
     callback_uri: str | None = None
     revoked_at: float | None = None
-    #: Why it was revoked: "user" or "replaced".
+    #: The reason of its revocation: "user" or "replaced".
     reason: str | None = None
 
     @property
     def abbreviated(self) -> str:
-        """Show enough to tell tokens apart and too little to use one."""
+        """Its beginning and end: enough to tell tokens apart, too little to use one."""
         return f"{self.access_token[:12]}…{self.access_token[-4:]}"
 
 
@@ -168,20 +168,20 @@ class Account:
     type: str = "personal"
     reference_id: str | None = None
     state: AccountState = "action_required"
-    #: Why it was disabled: "fraud", "tos_violation" or another of WePay's reasons.
+    #: The reasons why it is disabled: "fraud", "tos_violation" or another one of WePay's.
     disabled_reasons: list[str] = field(default_factory=list)
     country: str = "US"
     currencies: list[str] = field(default_factory=lambda: ["USD"])
     image_uri: str | None = None
     gaq_domains: list[str] = field(default_factory=list)
     callback_uri: str | None = None
-    #: Where its owner goes after the page that verifies it.
+    #: The URL to which its owner returns from the page that verifies it.
     update_redirect_uri: str | None = None
 
 
 @dataclass
 class Withdrawal:
-    """Money of an account on its way to a bank.
+    """A transfer of an account's money to a bank.
 
     .. versionadded:: 1.0
     """
@@ -190,13 +190,13 @@ class Withdrawal:
     account_id: int
     create_time: int
     currency: str = "USD"
-    #: How much is withdrawn, all that there is once the owner has said so.
+    #: The amount: all available money, once the owner has confirmed.
     amount: Decimal = Decimal(0)
     state: WithdrawalState = "new"
     note: str | None = None
     redirect_uri: str | None = None
     callback_uri: str | None = None
-    #: When the bank had it, in seconds since 1970, 0 before.
+    #: When the bank received it, in seconds since 1970; 0 before.
     capture_time: int = 0
 
 
@@ -216,7 +216,7 @@ class Checkout:
     amount: Decimal
     create_time: int
     state: CheckoutState = "new"
-    #: When it came into its state, in seconds since 1970.
+    #: When it entered its state, in seconds since 1970.
     state_since: float = 0.0
     long_description: str | None = None
     reference_id: str | None = None
@@ -234,19 +234,19 @@ class Checkout:
     amount_refunded: Decimal = Decimal(0)
     refund_reason: str | None = None
     cancel_reason: str | None = None
-    #: The arguments it was made with, to tell a repetition from a clash of ``unique_id``.
+    #: The arguments of ``checkout/create``, to tell a retry from another use of ``unique_id``.
     arguments: dict[str, Any] = field(default_factory=dict)
 
     @property
     def processing_fee(self) -> Decimal:
-        """Charge 2.9 % and 30 cents once somebody has paid."""
+        """WePay's fee: 2.9 % and 30 cents once it is paid."""
         if self.state in {"new", "expired", "cancelled", "failed"}:
             return Decimal(0)
         return (self.amount * Decimal("0.029") + Decimal("0.30")).quantize(Decimal("0.01"))
 
     @property
     def gross(self) -> Decimal:
-        """Add the fees to the amount where the payer bears them."""
+        """What the payer pays: the amount, and the fees if the payer bears them."""
         if not self.processing_fee:
             return Decimal(0)
         fees = self.processing_fee + self.app_fee
@@ -254,7 +254,7 @@ class Checkout:
 
     @property
     def net(self) -> Decimal:
-        """Give what the payee has of it, or will have: no more once it is given back."""
+        """What the payee receives: the amount without the fees they bear, and without refunds."""
         if self.state not in {"authorized", "captured", "released"}:
             return Decimal(0)
         borne = self.fee_payer in {"payee", "payee_from_app"}
@@ -262,7 +262,7 @@ class Checkout:
         return self.amount - fees - self.amount_refunded
 
     def call_for(self, state: str) -> str | None:
-        """Name the call that alone brings it into a state, None where none has to."""
+        """Return the call that it waits for to enter a state, or None."""
         if not self.auto_capture and self.state in {"new", "authorized"}:
             return "checkout/capture" if state in {"captured", "released"} else None
         return "checkout/release" if not self.auto_release and state == "released" else None
@@ -270,7 +270,7 @@ class Checkout:
 
 @dataclass
 class Card:
-    """A payer's card, of which its number is not kept.
+    """A payer's card; its number is not stored.
 
     .. versionadded:: 1.0
     """
@@ -279,7 +279,7 @@ class Card:
     client_id: int
     user_name: str
     email: str
-    #: "Visa", "MasterCard" and so on.
+    #: The brand, such as "Visa" or "MasterCard".
     brand: str
     bin: str
     last_four: str
@@ -295,7 +295,7 @@ class Card:
 
     @property
     def credit_card_name(self) -> str:
-        """Name it as WePay does: "MasterCard xxxxxx4769"."""
+        """The name that WePay shows: "MasterCard xxxxxx4769"."""
         return f"{self.brand} xxxxxx{self.last_four}"
 
 
@@ -308,7 +308,7 @@ class Preapproval:
 
     preapproval_id: int
     client_id: int
-    #: The account that is paid; None where any account of the application's is.
+    #: The account that is paid; None means any account of the application.
     account_id: int | None
     short_description: str
     period: str
@@ -331,11 +331,11 @@ class Preapproval:
     payer_name: str | None = None
     payer_email: str | None = None
     prefill_info: dict[str, Any] = field(default_factory=dict)
-    #: When it was charged, in seconds since 1970, how much, and by which checkout.
+    #: The charges: the time in seconds since 1970, the amount, and the checkout's id.
     charges: list[tuple[float, Decimal, int]] = field(default_factory=list)
 
     def charges_of_period(self, now: float) -> list[Decimal]:
-        """List what was charged in the period that it is now."""
+        """Return the amounts that were charged in the current period."""
         length = PERIODS[self.period]
         if length is None:
             return [amount for _, amount, _ in self.charges]

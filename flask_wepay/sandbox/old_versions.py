@@ -1,14 +1,14 @@
-"""What the first versions of the API called the arguments of ``/checkout/create``."""
+"""The arguments of ``/checkout/create`` in the first versions of the API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-#: The first version whose checkouts have structures for the fee, the page and the method.
+#: The first version with structures for the fee, the page and the method.
 STRUCTURED_SINCE = "2015-09-09"
 
-#: The structures of today, and the arguments of then that became their members.
+#: Today's structures, and the former arguments that became their members.
 _MEMBERS = {
     "fee": ("app_fee", "fee_payer"),
     "hosted_checkout": (
@@ -24,7 +24,7 @@ _MEMBERS = {
 
 
 def upgraded(call: str, api_version: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments of a call as they are called today."""
+    """Return the arguments of a call under today's names."""
     arguments = dict(arguments)
     if call != "checkout/create" or api_version >= STRUCTURED_SINCE:
         return arguments
@@ -45,5 +45,5 @@ def upgraded(call: str, api_version: str, arguments: Mapping[str, Any]) -> dict[
 
 def _pay_with(arguments: dict[str, Any], kind: object, name: str, method_id: object) -> None:
     arguments["payment_method"] = {"type": kind, name: {"id": method_id}}
-    # Nobody is sent to a page then, whatever was said of one.
+    # Then there is no hosted page, and its arguments have no effect.
     arguments.pop("hosted_checkout", None)

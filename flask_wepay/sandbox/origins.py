@@ -1,4 +1,4 @@
-"""Whose requests are taken: those that call the sandbox by its own name, from no other site."""
+"""The check of a request's origin: the sandbox's own names, and no other site."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::\d+)?", re.ASCII)
 
 
 def find_refusal(environ: WSGIEnvironment, names: Collection[str]) -> str | None:
-    """Say why a request must not come in, or None where it may.
+    """Return why a request is refused, or None if it is accepted.
 
-    The page of a stranger, open in a developer's browser, can send requests to any port of
-    the machine. Where its name is rebound to 127.0.0.1 it could read the answers too, and the
-    ``Host`` header is all that gives that away.
+    Another site's page, open in a developer's browser, can send requests to any port of the
+    machine. If its name is rebound to 127.0.0.1, it could read the answers too, and only the
+    ``Host`` header reveals that.
     """
     host = environ.get("HTTP_HOST", "").lower()
     matched = _HOST.fullmatch(host)
@@ -38,7 +38,7 @@ def find_refusal(environ: WSGIEnvironment, names: Collection[str]) -> str | None
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether an address is reached only from the same machine."""
+    """Return whether an address is reachable only from the same machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -46,7 +46,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_visit(environ: WSGIEnvironment) -> bool:
-    # A window that somebody was led to, as applications do for the authorize page.
+    # A top-level navigation, as to the authorize page.
     if (environ["REQUEST_METHOD"], environ.get("HTTP_SEC_FETCH_DEST")) != ("GET", "document"):
         return False
     path = environ["PATH_INFO"]
@@ -54,7 +54,7 @@ def _is_visit(environ: WSGIEnvironment) -> bool:
 
 
 def _comes_from_elsewhere(environ: WSGIEnvironment, host: str) -> bool:
-    # Browsers say both; whatever is no browser says neither.
+    # Browsers send both headers; other clients send neither.
     origin = environ.get("HTTP_ORIGIN")
     site = environ.get("HTTP_SEC_FETCH_SITE")
     own = f"{environ['wsgi.url_scheme']}://{host}"

@@ -1,4 +1,4 @@
-"""The control panel: what is in the sandbox, what it was asked, and buttons."""
+"""The control panel: the sandbox's objects, its log, and buttons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .world import Clock
 
 routes = Blueprint("panel", __name__)
 
-#: How many exchanges the page shows.
+#: The number of exchanges on the page.
 SHOWN = 50
 
 _TOKEN = re.compile(r"((?:STAGE|PRODUCTION)_\w{6})\w{20,}")
@@ -31,7 +31,7 @@ Thing = TypeVar("Thing")
 
 @routes.get("/")
 def index() -> str:
-    """Show everything on one page; ``?live=1`` looks again every few seconds."""
+    """Show everything on one page; ``?live=1`` reloads it every few seconds."""
     sandbox = current_sandbox()
     world = sandbox.world
     with world.lock:
@@ -52,7 +52,7 @@ def index() -> str:
 
 @routes.post("/panel/<action>")
 def act(action: str) -> Response:
-    """Press a button, and go back to where it was."""
+    """Execute a button's action, and redirect to its section of the page."""
     if action not in BUTTONS:
         abort(404)
     section, press = BUTTONS[action]
@@ -65,13 +65,13 @@ def act(action: str) -> Response:
 
 @routes.app_template_filter("when")
 def show_time(seconds: float) -> str:
-    """Write a time in UTC."""
+    """Format a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @routes.app_template_filter("body")
 def show_body(body: bytes) -> str:
-    """Write a body for people, without whole tokens."""
+    """Format a body, with abbreviated tokens."""
     text = body.decode(errors="replace")
     with contextlib.suppress(ValueError):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
@@ -80,7 +80,7 @@ def show_body(body: bytes) -> str:
 
 @routes.app_template_filter("abbreviate")
 def abbreviate(text: str) -> str:
-    """Cut every access token that a text contains."""
+    """Abbreviate every access token in a text."""
     return _TOKEN.sub(r"\1…", text)
 
 
@@ -88,7 +88,7 @@ def _newest_first(things: Iterable[Thing]) -> list[Thing]:
     return list(things)[::-1]
 
 
-#: What each button does, and the section of the page that it belongs to.
+#: The action of each button, and its section of the page.
 BUTTONS: dict[str, tuple[str, Callable[[Levers, Form], Any]]] = {
     "revoke": ("users", lambda sandbox, form: sandbox.revoke(int(form["id"]))),
     "delete": ("users", lambda sandbox, form: sandbox.delete_user(int(form["id"]))),

@@ -11,7 +11,7 @@ from .running import current_sandbox
 
 routes = Blueprint("payers", __name__)
 
-#: How often a preapproval may be charged, in words.
+#: The periods of a preapproval, in words.
 OFTEN = {
     "hourly": "every hour",
     "daily": "every day",
@@ -37,7 +37,7 @@ def checkout(checkout_id: int) -> str:
 
 @routes.post("/checkout/<int:checkout_id>")
 def pay(checkout_id: int) -> Response:
-    """Take the payer's decision and go back to the application."""
+    """Execute the payer's decision, and redirect to the application."""
     world = current_sandbox().world
     with world.lock:
         payment = _checkout(checkout_id)
@@ -59,7 +59,7 @@ def preapproval(preapproval_id: int) -> str:
 
 @routes.post("/preapproval/<int:preapproval_id>")
 def approve(preapproval_id: int) -> Response:
-    """Take the payer's consent and go back to the application, or take it away again."""
+    """Record the payer's consent or its revocation, and redirect to the application."""
     world = current_sandbox().world
     with world.lock:
         asked = _preapproval(preapproval_id)
@@ -97,5 +97,5 @@ def _way_back(payment: Checkout) -> str | None:
     redirect_uri = (payment.hosted_checkout or {}).get("redirect_uri")
     if not redirect_uri:
         return None
-    # https://developer.wepay.com/api/api-calls/checkout: the id comes back in the query.
+    # https://developer.wepay.com/api/api-calls/checkout: the id is added to the query.
     return add_to_query(redirect_uri, {"checkout_id": payment.checkout_id})

@@ -30,9 +30,9 @@ DEFAULT_URL = "http://127.0.0.1:8010"
 
 
 class PaymentLevers:
-    """A world, where it is, and what happens to its accounts and payments."""
+    """A world, its URL, and the controls for its accounts and payments."""
 
-    #: The Flask application over this world.
+    #: The Flask application of this world.
     app: Flask
 
     def __init__(self, world: World | None, *, url: str, names: Iterable[str]) -> None:
@@ -42,7 +42,7 @@ class PaymentLevers:
 
     @property
     def names(self) -> frozenset[str]:
-        """Give the hosts that requests may call it by."""
+        """The hosts that requests may address it by."""
         return frozenset([*LOOPBACK, *self._given, urlsplit(self.url).hostname or ""])
 
     def confirm_user(self, user_id: int) -> User:
@@ -58,7 +58,7 @@ class PaymentLevers:
     ) -> Account:
         """Move an account to another state, as WePay would, and queue the IPN.
 
-        :param reason: why it is disabled, one of WePay's words.
+        :param reason: why it is disabled: one of WePay's reasons.
         """
         check_choice("state", state, get_args(AccountState))
         account = self.world.ledger.accounts[account_id]
@@ -74,10 +74,10 @@ class PaymentLevers:
         return card
 
     def pay(self, checkout_id: int, *, state: CheckoutState = "authorized") -> Checkout:
-        """Move a payment on, as its payer or WePay would, and queue the IPN.
+        """Move a payment to another state, as its payer or WePay would, and queue the IPN.
 
-        :param state: authorized, captured, released, failed or any other of WePay's.
-        :raises ValueError: if there is no such state, or the payment waits for a call.
+        :param state: "authorized", "captured", "released", "failed" or another state of WePay's.
+        :raises ValueError: if the state is unknown, or the payment waits for a call.
         """
         check_choice("state", state, get_args(CheckoutState))
         checkout = self.world.ledger.checkout(checkout_id)
@@ -92,14 +92,14 @@ class PaymentLevers:
 
         :param checkout_uri: where the application sent the browser.
         :param decline: let the card be declined instead.
-        :raises LookupError: if there is no such checkout, or its page leads nowhere.
+        :raises LookupError: if the checkout is unknown, or has no URL to go back to.
         """
         return self._decide("pay", checkout_uri, "decline" if decline else "pay")
 
     def approve_at(self, preapproval_uri: str) -> str:
         """Consent to later payments as a payer, and return the URL to go back to.
 
-        :raises LookupError: if there is no such preapproval, or its page leads nowhere.
+        :raises LookupError: if the preapproval is unknown, or has no URL to go back to.
         """
         return self._decide("approve", preapproval_uri, "approve")
 
@@ -107,14 +107,14 @@ class PaymentLevers:
         """Submit a merchant's details to WePay, and return the URL to go back to.
 
         :param uri: what ``/account/get_update_uri`` answered.
-        :raises LookupError: if there is no such account, or its page leads nowhere.
+        :raises LookupError: if the account is unknown, or has no URL to go back to.
         """
         return self._decide("update", uri, "update")
 
     def withdraw_at(self, withdrawal_uri: str) -> str:
         """Send the money to the bank as a merchant, and return the URL to go back to.
 
-        :raises LookupError: if there is no such withdrawal, or its page leads nowhere.
+        :raises LookupError: if the withdrawal is unknown, or has no URL to go back to.
         """
         return self._decide("withdraw", withdrawal_uri, "withdraw")
 
@@ -135,7 +135,7 @@ class PaymentLevers:
     def _decide(self, what: str, address: str, decision: str) -> str:
         parts = urlsplit(address)
         back = parts.path
-        # The sandbox itself made it, from whatever port the application asked.
+        # The sandbox itself built the URL, from the port that the application used.
         if parts.hostname in self.names:
             client = self.app.test_client()
             answer = client.post(parts.path, base_url=self.url, data={"decision": decision})

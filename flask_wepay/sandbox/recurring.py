@@ -9,7 +9,7 @@ from .world import World
 
 
 def charge_due(world: World) -> None:
-    """Make every payment whose time has come, however long ago that was."""
+    """Make all payments that are due, even long overdue ones."""
     if not world.wallet.preapprovals:
         return
     with world.lock:
@@ -49,7 +49,7 @@ def charge(world: World, preapproval: Preapproval, at: float, **details: Any) ->
 
 
 def _due(preapproval: Preapproval, now: float) -> int | None:
-    """Return when the payment was to be made whose time has come, or None."""
+    """Return the due time of a payment that is overdue, or None."""
     at = next_charge(preapproval)
     payable = preapproval.account_id is not None and preapproval.amount is not None
     return at if payable and at is not None and at <= now else None

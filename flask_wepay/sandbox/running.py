@@ -1,4 +1,4 @@
-"""The sandbox and the logged request that the running view is about."""
+"""The sandbox and the logged request of the current view."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from .levers import Levers
 
 
 def current_sandbox() -> Levers:
-    """Give the sandbox that the running application is the face of."""
+    """Return the sandbox of the current application."""
     sandbox: Levers = current_app.extensions["wepay_sandbox"]
     return sandbox
 
 
 def note_problems(*problems: str) -> None:
-    """Say in the log what is wrong with the current request."""
-    # A problem may quote what nobody can print.
+    """Log what is wrong with the current request."""
+    # A problem may quote unprintable characters.
     printable = [problem.encode(errors="replace").decode() for problem in problems]
     request.environ["wepay_sandbox.exchange"].problems.extend(printable)

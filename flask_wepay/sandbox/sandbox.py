@@ -1,4 +1,4 @@
-"""The sandbox as a whole: its world and levers, and the application over them."""
+"""The sandbox as a whole: its world and controls, and their application."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from .world import World
 class Sandbox(Levers):
     """A stand-in of WePay: its world, its web application, and its controls for failures.
 
-    :param world: what it starts with; without one, the ready-made application 12345 and
-        two users.
-    :param url: the address that it is known under, for :meth:`authorize` and for joining
-        it to ``requests`` without a socket.
-    :param names: hosts that requests may call it by, besides those of loopback and `url`'s.
+    :param world: its initial contents; the default has the application 12345 and two users.
+    :param url: its base URL, for :meth:`authorize` and :meth:`joined`.
+    :param names: hosts that requests may address it by, besides those of loopback and `url`.
 
     .. versionadded:: 1.0
     """
@@ -43,13 +41,13 @@ class Sandbox(Levers):
 
     @contextmanager
     def joined(self) -> Iterator[Sandbox]:
-        """Answer every ``requests`` call to :attr:`url` from here, without a socket."""
+        """Answer all requests that ``requests`` sends to :attr:`url`, without a socket."""
         with join(self):
             yield self
 
 
 def create_app(world: World | None = None, *, url: str = DEFAULT_URL) -> Flask:
-    """Make the sandbox's Flask application; its :class:`Sandbox` is in ``app.extensions``.
+    """Return a sandbox's Flask application; its :class:`Sandbox` is in ``app.extensions``.
 
     .. versionadded:: 1.0
     """

@@ -1,4 +1,4 @@
-"""What a world has in it from the start, written down as JSON."""
+"""The initial contents of a world, as JSON."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from .world import CLIENT_ID, World
 
 
 class Seed:
-    """Applications, users, tokens, accounts, checkouts and switches to begin with.
+    """The initial applications, users, tokens, accounts, checkouts and switches of a world.
 
-    A world that is made with it, ``World(start=Seed({"users": [...]}))``, has them after each
-    reset as well.
+    ``World(start=Seed({"users": [...]}))`` has them after each reset too.
 
     :param contents: lists of ``applications``, ``users``, ``tokens``, ``accounts`` and
-        ``checkouts``, and a mapping of ``switches``; each may be left out.
+        ``checkouts``, and a mapping of ``switches``; each is optional.
 
     .. versionadded:: 1.0
     """
@@ -28,9 +27,9 @@ class Seed:
         self._contents = contents
 
     def __call__(self, world: World) -> None:
-        """Put everything into a world.
+        """Add everything to a world.
 
-        :raises ValueError: if something is wrong with it, with its place.
+        :raises ValueError: if an entry is invalid; the message tells which.
         """
         for place, add, details in self._entries():
             try:
@@ -114,7 +113,7 @@ def _add_checkout(
     world.ledger.checkouts[checkout.checkout_id] = checkout
 
 
-#: What there may be, in the order in which it is added, for each may name what came before.
+#: The kinds of entries in the order in which they are added: each may name earlier ones.
 KINDS: dict[str, Callable[..., None]] = {
     "applications": _add_application,
     "users": _add_user,

@@ -1,4 +1,4 @@
-"""The sandbox as a server of its own, on a port of the loopback interface."""
+"""The sandbox as a server, on a port of the loopback interface."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 
-#: Seconds between two looks at the IPNs that are due.
+#: Seconds between checks for IPNs that are due.
 DELIVERY_PAUSE = 0.5
 
 
 class _Handler(WSGIRequestHandler):
-    """Serve without a line per request: the control panel has the log, codes and all."""
+    """Serve without a log line per request: the control panel has the log, with all codes."""
 
     # Headers and body go out in one write: between two of them a client that delays its
     # acknowledgements would see 40 ms pass.
@@ -37,9 +37,9 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Answer one request and keep the connection where that is safe.
+        """Answer one request, and keep the connection if that is safe.
 
-        Werkzeug's own never keeps one: it throws away what else the client has sent.
+        Werkzeug's own never keeps one: it discards what else the client has sent.
         """
         started: list[Any] = []
 
@@ -60,7 +60,7 @@ class _Handler(WSGIRequestHandler):
             self.wfile.flush()
             self.close_connection = True
         except ConnectionError:
-            # The client would wait no longer, or a scripted body broke off.
+            # The client has timed out, or a scripted body broke off.
             self.close_connection = True
 
     def _write(self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:
@@ -74,22 +74,22 @@ class _Handler(WSGIRequestHandler):
         with closing(ClosingIterator(body)) as chunks:
             for chunk in chunks:
                 self.wfile.write(chunk)
-                # A scripted body may take its time.
+                # A scripted body may be slow.
                 self.wfile.flush()
         self.wfile.flush()
 
     def handle_expect_100(self) -> bool:
-        """Let a client go on that asks before it sends a large body."""
+        """Answer ``Expect: 100-continue``."""
         super().handle_expect_100()
         self.wfile.flush()
         return True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 class _Server(ThreadedWSGIServer):
-    """A server that knows its connections, to count them and to end them."""
+    """A server that tracks its connections, to count and to close them."""
 
     def __init__(
         self, listener: socket.socket, app: WSGIApplication, context: ssl.SSLContext | None
@@ -103,7 +103,7 @@ class _Server(ThreadedWSGIServer):
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         if self.ssl_context is not None:
-            # Hands are shaken in the connection's own thread, however long the client takes.
+            # The handshake happens in the connection's own thread: a slow client blocks no other.
             connection = self.ssl_context.wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
@@ -119,28 +119,28 @@ class _Server(ThreadedWSGIServer):
         super().shutdown_request(request)
 
     def end(self) -> None:
-        """Stop listening, and end the connections that clients keep."""
+        """Stop listening, and close the connections that clients keep."""
         self.shutdown()
         self.server_close()
         for connection in list(self._open):
-            # It may have ended in the meantime.
+            # It may be closed already.
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
 class LiveSandbox(Sandbox):
-    """A sandbox that other processes and browsers can reach, in a thread of this one.
+    """A sandbox as a server in a thread, for other processes and browsers.
 
-    As a context manager it starts and stops.
+    As a context manager it starts on entry and stops on exit.
 
-    :param port: 0 is any free one.
-    :param delivers: send IPNs automatically as they fall due; otherwise :meth:`deliver_ipns`
-        does it, which is what a test wants.
-    :param names: hosts that requests may call it by, besides those of loopback and `host`.
-    :param host: the address to listen on; whoever reaches another one than loopback's can do
-        all that you can.
-    :param tls: where to write the certificate that clients have to trust; it speaks TLS then,
-        with a new certificate at each start.
+    :param port: the port to listen on; 0 means any free one.
+    :param delivers: deliver IPNs automatically when they are due; otherwise you call
+        :meth:`deliver_ipns`.
+    :param names: hosts that requests may address it by, besides those of loopback and `host`.
+    :param host: the address to listen on; anyone who reaches an address other than loopback's
+        can do everything that you can.
+    :param tls: the file to write the certificate to that clients must trust; the server then
+        speaks TLS, with a new certificate at each start.
 
     .. versionadded:: 1.0
     """
@@ -165,7 +165,7 @@ class LiveSandbox(Sandbox):
         self._stopped = Event()
 
     def start(self) -> None:
-        """Listen from now on.
+        """Start to listen.
 
         :raises OSError: if the port is taken, or the certificate can't be written.
         """
@@ -174,7 +174,7 @@ class LiveSandbox(Sandbox):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
             listener.listen(128)
-            # The same port again after a stop and a start.
+            # Keep the port after a stop and another start.
             self._port = listener.getsockname()[1]
             self.url = self._make_url()
             self._server = _Server(listener, self.app, self._make_context())
@@ -189,35 +189,35 @@ class LiveSandbox(Sandbox):
     def _make_context(self) -> ssl.SSLContext | None:
         if self._tls is None:
             return None
-        # Most never need it, and it takes a while to import.
+        # Rarely needed, and slow to import.
         from .tls import make_context
 
         return make_context(self.names, self._tls)
 
     def _make_url(self) -> str:
-        # On all addresses it is at those of loopback too.
+        # If it listens on all addresses, it is reachable at loopback's too.
         host = {"0.0.0.0": HOST, "::": "::1"}.get(self._host, self._host)  # noqa: S104
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def stop(self) -> None:
-        """Stop listening and let go of every held request; connections are refused then."""
+        """Stop listening, and release all held requests."""
         self.faults.clear()
         self._stopped.set()
         if self._server is not None:
             self._server.end()
             self._server = None
         for thread in self._threads:
-            # A receiver of IPNs that does not answer is no reason to stay.
+            # Don't wait for a receiver of IPNs that doesn't answer.
             thread.join(timeout=1)
 
     @property
     def connections(self) -> int:
-        """Count the connections that were made since the start."""
+        """The number of connections that were made since the start."""
         return self._server.accepted if self._server else 0
 
     def wait(self) -> None:
-        """Wait until somebody stops it."""
+        """Wait until it is stopped."""
         self._stopped.wait()
 
     def _keep_delivering(self) -> None:

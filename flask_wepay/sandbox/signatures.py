@@ -1,4 +1,4 @@
-"""What a function takes, for callers that come with JSON."""
+"""The signatures of functions, for callers that send JSON."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _NAMES = {
 
 
 def check_fit(function: Callable[..., Any], arguments: Mapping[str, object]) -> None:
-    """Raise :exc:`TypeError`, with the name, where a function would not take an argument."""
+    """Raise :exc:`TypeError`, which names the argument, if a function doesn't accept one."""
     hints = get_type_hints(function)
     for name, value in arguments.items():
-        # A name that is not among them is refused by the call itself.
+        # An unknown name is refused by the call itself.
         if name in hints and not fits(value, hints[name]):
             raise TypeError(f"{name} must be {describe(hints[name])}, not {value!r}.")
 
 
 def fits(value: object, hint: Any) -> bool:
-    """Return whether a JSON value is of a type; true is not a number."""
+    """Return whether a JSON value has a type; true isn't a number."""
     origin, inner = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, UnionType):
         return any(fits(value, one) for one in inner)
@@ -54,7 +54,7 @@ def fits(value: object, hint: Any) -> bool:
 
 
 def describe(hint: Any) -> str:
-    """Name a type as JSON does."""
+    """Return JSON's name for a type."""
     origin, inner = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(describe(one) for one in inner))
@@ -64,7 +64,7 @@ def describe(hint: Any) -> str:
 
 
 def describe_arguments(function: Callable[..., Any]) -> dict[str, tuple[str, Any]]:
-    """Give the type of each argument but the first, and its default or ``Parameter.empty``."""
+    """Return the type and the default, or ``Parameter.empty``, of each argument but the first."""
     hints = get_type_hints(function)
     return {
         name: (describe(hints[name]), "" if parameter.default == b"" else parameter.default)

@@ -1,4 +1,4 @@
-"""What becomes of a request that WePay takes, although its documentation does not."""
+"""How requests are handled that WePay accepts without documenting them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .answers import Refused
 
 @dataclass
 class Strictness:
-    """How one request is read: to the letter, or as WePay was seen to read it."""
+    """How one request is read: as documented, or as WePay was observed to read it."""
 
-    #: Whether an objection ends the request.
+    #: Whether an objection refuses the request.
     strict: bool = True
-    #: What a strict sandbox would have refused of it, for the log.
+    #: What a strict sandbox would have refused, for the log.
     objections: list[str] = field(default_factory=list)
 
     def object_to(

@@ -1,4 +1,4 @@
-"""The switches of a world, as they are set from outside."""
+"""The switches of a world, for the control API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from .signatures import describe, fits
 from .world import World
 
-#: What can be set, and of which type.
+#: The switches and their types.
 SWITCHES: dict[str, Any] = {
     "state_on_denial": bool,
     "strict": bool,
@@ -20,7 +20,7 @@ SWITCHES: dict[str, Any] = {
 
 
 def set_switches(world: World, switches: Mapping[str, Any]) -> None:
-    """Set these, or none of them and raise :exc:`LookupError` or :exc:`TypeError`."""
+    """Set all of these, or set none and raise :exc:`LookupError` or :exc:`TypeError`."""
     for name, value in switches.items():
         if name not in SWITCHES:
             raise LookupError(f"{name}; there are {', '.join(SWITCHES)}")

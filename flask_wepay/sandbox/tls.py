@@ -1,4 +1,4 @@
-"""TLS with certificates of its own, for clients that speak nothing else."""
+"""TLS with generated certificates, for clients that require https."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 BEGIN = b"-----BEGIN CERTIFICATE-----"
 DAY = timedelta(days=1)
-#: As long as browsers take a certificate.
+#: The longest validity that browsers accept.
 LIFETIME = 397 * DAY
 
 
 def make_context(names: Iterable[str], authority: Path) -> ssl.SSLContext:
-    """Make what a server speaks TLS with, and write down whom its clients have to trust.
+    """Return a server's TLS context, and write the certificate that its clients must trust.
 
-    The authority's key signs this one certificate and is forgotten.
+    The authority's key signs this one certificate and is discarded.
 
     :param names: the hosts that the certificate is for.
-    :param authority: where the authority's certificate goes, which a former one may be in.
-    :raises FileExistsError: if there is anything else.
+    :param authority: the file for the authority's certificate, which may contain a former one.
+    :raises FileExistsError: if it contains anything else.
     """
     if authority.exists() and not authority.read_bytes().startswith(BEGIN):
         raise FileExistsError(f"{authority} is no certificate, and so not written over.")
@@ -50,7 +50,7 @@ def make_context(names: Iterable[str], authority: Path) -> ssl.SSLContext:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with TemporaryDirectory() as folder:
-        # Nobody else can look into it, and the key is gone with it.
+        # Nobody else can read the directory, and the key is deleted with it.
         chain = Path(folder) / "chain.pem"
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         chain.write_bytes(private + leaf)

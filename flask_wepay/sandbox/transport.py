@@ -1,4 +1,4 @@
-"""Requests to the sandbox without a socket: what ``requests`` sends, WSGI answers."""
+"""Requests to the sandbox without a socket, from ``requests`` to WSGI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Joinable(Protocol):
-    """What is asked of a sandbox here."""
+    """What this module requires of a sandbox."""
 
     url: str
     #: Whether connections are refused.
@@ -35,10 +35,10 @@ class Joinable(Protocol):
 
     @property
     def app(self) -> WSGIApplication:
-        """Give what answers."""
+        """Return the WSGI application."""
 
 
-# Sessions outlive tests, so what they are given looks up the sandbox of the moment here.
+# Sessions outlive tests, so their adapters look up the current sandbox here.
 _joined: list[tuple[str, SandboxAdapter]] = []
 
 _send = requests.Session.send
@@ -49,12 +49,12 @@ WEPAY = ("wepay.com", "wepayapi.com")
 
 @contextmanager
 def join(sandbox: Joinable) -> Iterator[None]:
-    """Answer every ``requests`` call to ``sandbox.url`` by the sandbox while this lasts.
+    """Answer all requests that ``requests`` sends to ``sandbox.url`` while the block runs.
 
-    requests-mock would do for one request at a time: it lets no two of them run at once,
-    and a held request would keep the one that its test is about from even starting.
+    requests-mock runs one request at a time, so a held request would block the one that its
+    test is about.
 
-    The real WePay is out of reach meanwhile.
+    The real WePay can't be reached meanwhile.
     """
     entry = (sandbox.url + "/", SandboxAdapter(sandbox))
     previous, previous_adapter = requests.Session.send, HTTPAdapter.send
@@ -64,7 +64,7 @@ def join(sandbox: Joinable) -> Iterator[None]:
     ) -> requests.Response:
         if _adapter_for(request.url) is None:
             return previous(session, request, **kwargs)
-        # On the instance, so that a subclass with a get_adapter of its own comes here too.
+        # On the instance, so that a subclass with its own get_adapter comes here too.
         vars(session)["get_adapter"] = _Picker(session)
         return _send(session, request, **kwargs)
 
@@ -103,7 +103,7 @@ def _adapter_for(url: str | None) -> SandboxAdapter | None:
 
 
 class _Picker:
-    """Stand in for a session's ``get_adapter``."""
+    """Replace a session's ``get_adapter``."""
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
@@ -132,7 +132,7 @@ class SandboxAdapter(BaseAdapter):
         url = request.url or ""
         if self._sandbox.unreachable:
             refused = NewConnectionError(_NOBODY, "Connection refused")
-            # What the extension's own connections say, which the sandbox knows as well as they.
+            # The messages of the extension's own connections.
             vars(refused)["wepay_nothing_was_sent"] = True
             unreachable = MaxRetryError(_NOBODY, url, refused)
             raise requests.ConnectionError(unreachable, request=request) from refused
@@ -160,15 +160,15 @@ class SandboxAdapter(BaseAdapter):
             yield chunk
 
     def close(self) -> None:
-        """Keep nothing, so close nothing."""
+        """Do nothing, because no connection is kept."""
 
 
-# A pool or connection only gives these exceptions something to name.
+# The exceptions require a pool or a connection for their message.
 _NOBODY: Any = None
 
 
 def _waiting(timeout: Any) -> Waiting:
-    # As requests takes it: seconds, a pair of them, or urllib3's own.
+    # As requests accepts it: seconds, a pair of them, or urllib3's Timeout.
     if isinstance(timeout, urllib3.Timeout):
         timeout = timeout.clone()
         timeout.start_connect()
@@ -197,14 +197,14 @@ def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
     )
     environ = builder.get_environ()
     environ["CONTENT_LENGTH"] = str(len(body))
-    # A body that requests would send in chunks is whole here.
+    # A body that requests would send in chunks is sent as a whole here.
     environ["wsgi.input_terminated"] = True
     environ["REMOTE_ADDR"] = "127.0.0.1"
     return environ
 
 
 def _run(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[bytes, Iterable[bytes]]:
-    # Werkzeug's run_wsgi_app would read the first chunk before anybody wants it.
+    # Werkzeug's run_wsgi_app would read the first chunk too early.
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
@@ -220,7 +220,7 @@ def _run(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[bytes, Iterabl
 
 
 def _parse(request: requests.PreparedRequest, chunks: Iterator[bytes]) -> urllib3.HTTPResponse:
-    """Let http.client read the answer's bytes, so that wrong ones fail as they would."""
+    """Parse the answer's bytes with http.client, so that invalid ones fail as they would."""
     plain = PlainResponse(_Socket(chunks), method=request.method)  # type: ignore[arg-type]
     plain.begin()
     return urllib3.HTTPResponse(
@@ -237,18 +237,18 @@ def _parse(request: requests.PreparedRequest, chunks: Iterator[bytes]) -> urllib
 
 
 class _Socket:
-    """As much of a socket as http.client reads from."""
+    """The part of a socket that http.client reads from."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Open it for reading."""
+        """Return the stream."""
         return io.BufferedReader(_Stream(self._chunks))
 
 
 class _Stream(io.RawIOBase):
-    """A stream over chunks, read only as far as somebody asks."""
+    """A stream over chunks, which reads no further than required."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

@@ -1,4 +1,4 @@
-"""The pages of users: the settings, where access is taken back."""
+"""The pages of users: the settings, where they revoke access."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ routes = Blueprint("pages", __name__)
 
 @routes.get("/settings")
 def users() -> str:
-    """Ask whose settings to open; the sandbox has no passwords."""
+    """Ask which user's settings to open; the sandbox has no passwords."""
     return render_template("users.html", users=list(current_sandbox().world.users.values()))
 
 
@@ -30,7 +30,7 @@ def settings(user_id: int) -> str:
 
 @routes.post("/settings/<int:user_id>/revoke")
 def revoke(user_id: int) -> Response:
-    """Take an application's access away."""
+    """Revoke an application's access."""
     _user(user_id)
     current_sandbox().revoke(user_id, request.form.get("client_id", type=int))
     return redirect(url_for(".settings", user_id=user_id))

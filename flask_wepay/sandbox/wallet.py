@@ -1,4 +1,4 @@
-"""What payers left with WePay to be charged by: cards, and consent in advance."""
+"""Payment methods that WePay stores: cards and preapprovals."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Wallet:
         self.preapprovals: dict[int, Preapproval] = {}
 
     def add_card(self, client_id: int, **details: Any) -> Card:
-        """Keep a card for an application."""
+        """Store a card for an application."""
         with self._lock:
             card = Card(next(self._ids), client_id, create_time=int(self._clock()), **details)
             self.cards[card.credit_card_id] = card
             return card
 
     def card(self, credit_card_id: int) -> Card:
-        """Find a card, expired by now if nobody used it, or raise :exc:`LookupError`."""
+        """Return a card, which expires if unused, or raise :exc:`LookupError`."""
         with self._lock:
             card = self.cards[credit_card_id]
             if card.state == "new" and card.create_time + CARD_LIFETIME <= self._clock():
@@ -46,19 +46,19 @@ class Wallet:
             return card
 
     def cards_of(self, client_id: int) -> list[Card]:
-        """List the cards of an application that are not deleted, oldest first."""
+        """Return the cards of an application that are not deleted, oldest first."""
         with self._lock:
             cards = [self.card(credit_card_id) for credit_card_id in self.cards]
         return [card for card in cards if card.client_id == client_id and card.state != "deleted"]
 
     def change_card(self, card: Card, state: CardState) -> None:
-        """Move a card to another state and tell its callback_uri."""
+        """Move a card to another state, and queue the IPN."""
         with self._lock:
             card.state = state
             self._ipns.tell(card.callback_uri, credit_card_id=card.credit_card_id)
 
     def add_preapproval(self, client_id: int, **details: Any) -> Preapproval:
-        """Ask a payer for consent."""
+        """Create a preapproval."""
         with self._lock:
             now = int(self._clock())
             details = {"start_time": now, **details}
@@ -67,7 +67,7 @@ class Wallet:
             return preapproval
 
     def preapproval(self, preapproval_id: int) -> Preapproval:
-        """Find a preapproval, ended by now if its time is over, or raise :exc:`LookupError`."""
+        """Return a preapproval, which ends when its time is over, or raise :exc:`LookupError`."""
         with self._lock:
             preapproval = self.preapprovals[preapproval_id]
             now = self._clock()
@@ -80,12 +80,12 @@ class Wallet:
             return preapproval
 
     def all_preapprovals(self) -> list[Preapproval]:
-        """List every preapproval, oldest first."""
+        """Return all preapprovals, oldest first."""
         with self._lock:
             return [self.preapproval(preapproval_id) for preapproval_id in self.preapprovals]
 
     def change_preapproval(self, preapproval: Preapproval, state: PreapprovalState) -> None:
-        """Move a preapproval to another state and tell its callback_uri."""
+        """Move a preapproval to another state, and queue the IPN."""
         with self._lock:
             preapproval.state = state
             self._ipns.tell(preapproval.callback_uri, preapproval_id=preapproval.preapproval_id)

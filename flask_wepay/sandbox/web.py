@@ -25,14 +25,14 @@ api_routes = Blueprint("api", __name__)
 
 
 def make_app(sandbox: Levers) -> Flask:
-    """Make the Flask application over a world and its levers."""
+    """Return the Flask application of a world and its controls."""
     app = Flask(__name__.rpartition(".")[0], static_folder="static", template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["wepay_sandbox"] = sandbox
     app.after_request(_refuse_frames)
     app.register_error_handler(HTTPException, _show_problem)
-    # Public code asks for /v2//user, and WePay answers.
+    # Public code calls /v2//user, and WePay answers.
     app.url_map.merge_slashes = False
     app.url_map.converters["any_path"] = _Any
     app.template_filter("money")(show_money)
@@ -43,13 +43,13 @@ def make_app(sandbox: Levers) -> Flask:
 
 
 def show_money(amount: Decimal, currency: str) -> str:
-    """Write an amount as a payer reads it: $20.50, CA$20.50."""
+    """Format an amount for a payer: $20.50, CA$20.50."""
     symbol = {"USD": "$", "CAD": "CA$", "GBP": "£"}.get(currency, f"{currency} ")
     return f"{symbol}{amount:,.2f}"
 
 
 def _refuse_frames(response: Response) -> Response:
-    # Nobody is to click "Allow" through another site's page.
+    # Against clickjacking: no other site may embed the "Allow" button.
     response.headers["X-Frame-Options"] = "DENY"
     return response
 
@@ -59,7 +59,7 @@ def _show_problem(error: HTTPException) -> tuple[str, int]:
 
 
 class _Any(BaseConverter):
-    """What is left of a path, slashes at its ends too."""
+    """The rest of a path, with leading and trailing slashes."""
 
     regex = ".*?"
     part_isolating = False

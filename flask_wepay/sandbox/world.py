@@ -24,22 +24,22 @@ from .objects import (
 )
 from .wallet import Wallet
 
-#: The application that every world has, unless it is made empty.
+#: The ready-made application.
 CLIENT_ID = 12345
 CLIENT_SECRET = "1a2b3c4d5e6f"
 
-#: Calls that an application may make in so many seconds.
+#: The rate limit of an application: calls, and seconds.
 THROTTLE_CALLS, THROTTLE_SECONDS = 30, 10
 
 PREFIXES: dict[Environment, str] = {"stage": "STAGE_", "production": "PRODUCTION_"}
 
 
-#: The last second that a date can be written of.
+#: The last second of the year 9999.
 END_OF_TIME = 253_402_300_799
 
 
 class Clock:
-    """Tell the time in seconds since 1970, moved and stopped as one likes.
+    """The clock of a world, which you can move, set and stop; call it for the time.
 
     .. versionadded:: 1.0
     """
@@ -50,23 +50,23 @@ class Clock:
         self._stands_at: float | None = None
 
     def __call__(self) -> float:
-        """Give the time as the world sees it."""
+        """Return the world's time in seconds since 1970."""
         stands_at = self._stands_at
         return self._base() + self._moved if stands_at is None else stands_at
 
     @property
     def frozen(self) -> bool:
-        """Return whether it stands still."""
+        """Whether the clock is stopped (bool)."""
         return self._stands_at is not None
 
     def move(self, seconds: float) -> None:
-        """Move the world's time forward, or back with a negative number."""
+        """Move the clock forward by a number of seconds, or back by a negative one."""
         self.set(self() + seconds, frozen=self.frozen)
 
     def set(self, at: float, *, frozen: bool = False) -> None:
-        """Let it be this time now, and go on from there or stand still.
+        """Set the clock to a time in seconds since 1970, from which it continues, or stop it there.
 
-        :raises ValueError: if there is no such date, before 1970 or after 9999.
+        :raises ValueError: if the time is before 1970 or after 9999.
         """
         if not 0 <= at <= END_OF_TIME:
             raise ValueError(f"The time must be between 1970 and 9999, not {at!r} seconds.")
@@ -74,12 +74,12 @@ class Clock:
         self._stands_at = at if frozen else None
 
     def reset(self) -> None:
-        """Let it be as late as it is."""
+        """Return to real time."""
         self._moved, self._stands_at = 0.0, None
 
 
 class Ids(Iterator[int]):
-    """The ids of a world's objects, from 100001 on, and those that were chosen by hand."""
+    """The ids of a world's objects: from 100001 on, and those that you choose."""
 
     def __init__(self) -> None:
         self._next = count(100001)
@@ -89,20 +89,20 @@ class Ids(Iterator[int]):
         return next(number for number in self._next if number not in self._taken)
 
     def take(self, number: int) -> int:
-        """Give this one, and to nobody else from then on."""
+        """Reserve this id, and return it."""
         self._taken.add(number)
         return number
 
 
 class World:
-    """Applications, users and tokens of one WePay environment, and the ledger of payments.
+    """The applications, users, tokens and payments of a WePay environment.
 
-    :param clock: the time in seconds since 1970.
-    :param environment: which prefix its tokens have.
+    :param clock: a function that returns the time in seconds since 1970, if not a :class:`Clock`.
+    :param environment: determines the prefix of its tokens.
     :param ready_made: start with the application 12345 and two registered users.
-    :param start: is given the world at the end, and each one that a reset makes of it: a
-        function that puts more into it or sets its switches, or a :class:`Seed`.
-    :param random_seed: makes tokens and codes repeat: the same for the same seed.
+    :param start: called with the new world, and again after each reset: a function that adds
+        objects or sets switches, or a :class:`Seed`.
+    :param random_seed: makes tokens and codes reproducible.
 
     .. versionadded:: 1.0
     """
@@ -118,20 +118,20 @@ class World:
     ) -> None:
         self.clock = clock or Clock()
         self.environment: Environment = environment
-        #: Whether a denial brings the state back; nobody knows what WePay does.
+        #: Whether a denial returns the state; it is unknown what WePay does.
         self.state_on_denial = True
-        #: Whether a request must be as documented; otherwise it may be as WePay was seen to
-        #: take it, and the log notes what a strict sandbox would have refused.
+        #: Whether requests must be as documented; otherwise the sandbox accepts what WePay was
+        #: observed to accept, and the log notes what a strict sandbox would have refused.
         self.strict = True
-        #: Seconds that tokens live: None is for ever and said so, "absent" is not said.
+        #: Seconds until tokens expire; None means never, and "absent" omits it from answers.
         self.expires_in: int | Literal["absent"] | None = None
-        #: Whether 30 calls in 10 s are the most an application may make.
+        #: Whether the rate limit of 30 calls in 10 seconds is enforced.
         self.throttled = False
-        #: Whether an exchange causes an IPN for the tokens it revokes; nobody knows.
+        #: Whether an exchange causes IPNs for the tokens it revokes; it is unknown what WePay does.
         self.ipn_on_replacement = False
-        #: Whether ``/user`` shows a deleted user, instead of answering 7003.
+        #: Whether ``/user`` returns a deleted user instead of the error 7003.
         self.shows_deleted_users = False
-        #: One lock for everything: the rules are short and never wait inside it.
+        #: One lock for everything: nothing waits while it holds the lock.
         self.lock = RLock()
         self.ipns = IPNQueue(self.clock, self.lock)
         self.applications: dict[int, Application] = {}
@@ -140,7 +140,7 @@ class World:
         self.tokens: dict[str, Token] = {}
         self._ids = Ids()
         self._random_seed = random_seed
-        # What repeats is no secret, and there are none in a sandbox.
+        # Reproducible values are not secret, but a sandbox has no secrets.
         self._random = (
             random.SystemRandom() if random_seed is None else random.Random(random_seed)  # noqa: S311
         )
@@ -157,7 +157,7 @@ class World:
             start(self)
 
     def anew(self) -> World:
-        """Make the world that this one was at first, with the same clock, set right again."""
+        """Return a world like this one at its start, with the same clock, reset to real time."""
         if isinstance(self.clock, Clock):
             self.clock.reset()
         return World(
@@ -183,7 +183,7 @@ class World:
             return application
 
     def application(self, client_id: int, client_secret: str | None = None) -> Application:
-        """Find an active application, and check its secret where one is given."""
+        """Return an active application, and check its secret if one is given."""
         with self.lock:
             application = self.applications.get(client_id)
         if application is None:
@@ -195,7 +195,7 @@ class World:
         return application
 
     def count_call(self, client_id: int) -> None:
-        """Count a call, and refuse it with 1007 over 30 in 10 s where throttling is on."""
+        """Count a call, and refuse it with 1007 if the rate limit is enforced and exceeded."""
         with self.lock:
             calls = self._calls.setdefault(client_id, deque())
             now = self.clock()
@@ -216,7 +216,7 @@ class World:
         country: str = "US",
         state: Literal["pending", "registered", "deleted"] = "registered",
     ) -> User:
-        """Register a user; without a name, it is taken from the mail address."""
+        """Register a user; the default name is derived from the e-mail address."""
         with self.lock:
             known = self.user_by_email(email)
             if known is not None:
@@ -230,7 +230,7 @@ class World:
             return user
 
     def user_by_email(self, email: str) -> User | None:
-        """Find the active user with this mail address."""
+        """Return the user with this e-mail address, or None."""
         with self.lock:
             for user in self.users.values():
                 if user.email.lower() == email.lower() and user.state != "deleted":
@@ -238,14 +238,14 @@ class World:
         return None
 
     def delete_user(self, user_id: int) -> None:
-        """End a registration: tokens stop working, and each one's address gets an IPN."""
+        """Delete a user: the tokens stop working, and an IPN is queued for each."""
         with self.lock:
             self.users[user_id].state = "deleted"
             for token in self.living_tokens(user_id):
                 self.ipns.tell(token.callback_uri, user_id=token.user_id)
 
     def confirm_user(self, user_id: int) -> User:
-        """End a pending registration: the token lives on, and so do the user's accounts."""
+        """Confirm a pending registration: the token and the user's accounts remain."""
         with self.lock:
             user = self.users[user_id]
             if user.state != "pending":
@@ -261,7 +261,7 @@ class World:
     # Codes and tokens
 
     def issue_code(self, client_id: int, user_id: int, redirect_uri: str) -> Code:
-        """Make a code, good for one exchange within ten minutes."""
+        """Return a new code, valid for one exchange within ten minutes."""
         with self.lock:
             expires_at = self.clock() + CODE_LIFETIME
             code = Code(self._opaque(), client_id, user_id, redirect_uri, expires_at)
@@ -271,7 +271,7 @@ class World:
     def exchange(
         self, client_id: int, code: str, redirect_uri: str, callback_uri: str | None = None
     ) -> Token:
-        """Trade a code for a token, which revokes all earlier ones of application and user."""
+        """Exchange a code for a token, and revoke all earlier ones of the application and user."""
         with self.lock:
             known = self.codes.get(code)
             if known is None or known.used:
@@ -297,13 +297,13 @@ class World:
         lifetime: int | None = None,
         access_token: str | None = None,
     ) -> Token:
-        """Make a token, which revokes all earlier ones of application and user."""
+        """Return a new token, and revoke all earlier ones of the application and user."""
         with self.lock:
             for earlier in self.living_tokens(user_id, client_id):
                 self._end(earlier, "replaced")
                 if self.ipn_on_replacement:
                     self.ipns.tell(earlier.callback_uri, user_id=earlier.user_id)
-            # WePay's tokens are opaque: only the prefix is known of them.
+            # WePay's tokens are opaque: only their prefix is known.
             access_token = access_token or PREFIXES[self.environment] + self._opaque()
             if lifetime is None and self.expires_in != "absent":
                 lifetime = self.expires_in
@@ -320,7 +320,7 @@ class World:
             return token
 
     def living_tokens(self, user_id: int, client_id: int | None = None) -> list[Token]:
-        """List the unrevoked tokens of a user, with one application or with all."""
+        """Return the active tokens of a user, of one application or of all."""
         with self.lock:
             return [
                 token
@@ -340,7 +340,7 @@ class World:
             return tokens
 
     def authenticate(self, access_token: str) -> Token:
-        """Find the active token of a Bearer header, or refuse it."""
+        """Return the active token of a Bearer header, or refuse it."""
         other: Environment = "stage" if self.environment == "production" else "production"
         if access_token.startswith(PREFIXES[other]):
             raise Refused(

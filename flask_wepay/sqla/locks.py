@@ -1,4 +1,4 @@
-"""How long what we write waits for somebody else's lock."""
+"""How long our writes wait for another transaction's lock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AS_BEFORE = sa.text(
 
 @contextmanager
 def impatient(connection: sa.Connection) -> Iterator[None]:
-    """Let what is written in a block, a transaction of our own, not wait for long."""
+    """Limit how long the writes of a block, in our own transaction, wait for a lock."""
     name, for_a_session = connection.dialect.name, connection.dialect.name in ("mysql", "mariadb")
     if name == "postgresql":
         connection.execute(_FOR_A_TRANSACTION, {"wait": str(LOCK_MILLISECONDS)})

@@ -69,7 +69,7 @@ _INDEXES = {
 }
 
 
-# Not by __table_args__, which a model may have of its own.
+# Not in __table_args__, which a model may define itself.
 @sa.event.listens_for(WePayTokenMixin, "after_mapper_constructed", propagate=True)
 def _add_indexes(mapper: Mapper[Any], model: type) -> None:
     table: Any = mapper.local_table

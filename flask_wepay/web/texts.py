@@ -162,7 +162,7 @@ _AT_CALLBACK: tuple[tuple[type[WePayError], Text], ...] = (
 
 
 def text_of(error: WePayError, *, at_login: bool, nobody: bool) -> Text:
-    """Return what a page says of an error of our own routes, or to nobody."""
+    """Return the text of an error page, or of the page for a user who isn't logged in."""
     if nobody:
         return _NOBODY
     for kind, text in _ANYWHERE:

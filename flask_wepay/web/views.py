@@ -46,7 +46,7 @@ _logger = logging.getLogger("flask_wepay")
 
 
 def _says_where(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
-    """Tell an error's handlers the login's target, and its kind of window."""
+    """Set the login's target, and whether it is in a pop-up, on an error."""
 
     @wraps(view)
     def wrapper() -> ResponseReturnValue:

@@ -1,4 +1,4 @@
-"""The API calls, a module per object of WePay's."""
+"""The API calls, a module for each of WePay's objects."""
 
 from . import accounts, apps, checkouts, credit_cards, oauth2, preapprovals, users, withdrawals
 from .context import Context

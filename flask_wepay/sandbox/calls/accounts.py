@@ -34,7 +34,7 @@ Owned = TypeVar("Owned", Checkout, Withdrawal)
 
 CURRENCIES = ("USD", "CAD", "GBP")
 
-#: What is wrong with an account that a call is about.
+#: The errors of a call about an account.
 ACCOUNT_ERRORS = (3001, 3002, 3003)
 ACCOUNT_ID = Argument("account_id", integer, required=True)
 _CHANGEABLE = (
@@ -56,7 +56,7 @@ _CHANGEABLE = (
     errors=(3001, 3002),
 )
 def look_up_account(context: Context, arguments: dict[str, Any]) -> Account:
-    """Show one account of the token's user."""
+    """Return an account of the token's user."""
     return account_of(context, arguments["account_id"], deleted=True)
 
 
@@ -70,7 +70,7 @@ def look_up_account(context: Context, arguments: dict[str, Any]) -> Account:
     permission="manage_accounts",
 )
 def find_accounts(context: Context, arguments: dict[str, Any]) -> list[Account]:
-    """List the accounts of the token's user, newest first, as a bare array."""
+    """Return the accounts of the token's user as an array, newest first."""
     found = [
         account
         for account in context.world.ledger.accounts_of(context.token)
@@ -96,7 +96,7 @@ def create_account(context: Context, arguments: dict[str, Any]) -> Account:
     """Open a payment account for the token's user."""
     _check_account(context, arguments)
     kept = _kept(arguments, "name", "description", "type", "country", "currencies")
-    # Whoever has yet to confirm the registration has to do so for the account too.
+    # The account of a pending user is pending too.
     state = "pending" if context.user.state == "pending" else "action_required"
     return context.world.ledger.add_account(context.token, state=state, **kept)
 
@@ -129,7 +129,7 @@ def modify_account(context: Context, arguments: dict[str, Any]) -> Account:
     errors=(*ACCOUNT_ERRORS, 3004),
 )
 def delete_account(context: Context, arguments: dict[str, Any]) -> Account:
-    """Close an account that has no money, neither now nor to come."""
+    """Delete an account that has no money, neither available nor pending."""
     account = account_of(context, arguments["account_id"])
     balance = context.world.ledger.balance_of(account)
     if balance.available or balance.incoming or balance.outgoing:
@@ -149,7 +149,7 @@ def delete_account(context: Context, arguments: dict[str, Any]) -> Account:
     errors=ACCOUNT_ERRORS,
 )
 def get_update_uri(context: Context, arguments: dict[str, Any]) -> Account:
-    """Send an account's owner to a page that asks for what WePay still wants to know."""
+    """Return the URL of a page that asks an account's owner for missing details."""
     account = account_of(context, arguments["account_id"])
     account.update_redirect_uri = arguments.get("redirect_uri")
     return account
@@ -164,12 +164,12 @@ def get_update_uri(context: Context, arguments: dict[str, Any]) -> Account:
     errors=ACCOUNT_ERRORS,
 )
 def get_reserve_details(context: Context, arguments: dict[str, Any]) -> Account:
-    """Show what WePay keeps back of an account's money, which in the sandbox is nothing."""
+    """Return the reserve that WePay withholds from an account; in the sandbox it is empty."""
     return account_of(context, arguments["account_id"])
 
 
 def account_of(context: Context, account_id: int, *, deleted: bool = False) -> Account:
-    """Find an account that the token may see, a deleted one only where that is wanted."""
+    """Return an account that the token may see; a deleted one only on request."""
     ledger = context.world.ledger
     account = ledger.accounts.get(account_id)
     if account is None:
@@ -184,7 +184,7 @@ def account_of(context: Context, account_id: int, *, deleted: bool = False) -> A
 def of_account(
     context: Context, find: Callable[[int], Owned], id_: int, *, unknown: int, foreign: int
 ) -> Owned:
-    """Find a thing of an account that the token may see, or refuse it with one of two errors."""
+    """Return an object of an account that the token may see, or refuse it."""
     try:
         found = find(id_)
     except LookupError:
@@ -203,7 +203,7 @@ def _check_account(context: Context, arguments: dict[str, Any]) -> None:
     currencies = arguments.get("currencies", CURRENCIES)
     if not currencies or not set(currencies) <= set(CURRENCIES):
         raise Refused(1003, f"currencies parameter must have one of {', '.join(CURRENCIES)}")
-    # WePay forbids its own name in an account's, against phishing.
+    # Against phishing, WePay forbids its own name in the name of an account.
     if "wepay" in arguments.get("name", "").lower():
         raise Refused(1003, "name parameter must not contain the word wepay")
     reference_id = arguments.get("reference_id")

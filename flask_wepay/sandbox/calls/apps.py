@@ -27,7 +27,7 @@ APP = Shape(
 
 @call("app", answer=APP)
 def show_app(context: Context, arguments: dict[str, Any]) -> Application:
-    """Show the application whose credentials were given."""
+    """Return the application with these credentials."""
     return context.application
 
 
@@ -38,7 +38,7 @@ def show_app(context: Context, arguments: dict[str, Any]) -> Application:
     answer=APP,
 )
 def modify_app(context: Context, arguments: dict[str, Any]) -> Application:
-    """Change how the application looks and is measured."""
+    """Change the application's theme and its Google Analytics domains."""
     application = context.application
     application.theme_object = arguments.get("theme_object", application.theme_object)
     application.gaq_domains = arguments.get("gaq_domains", application.gaq_domains)

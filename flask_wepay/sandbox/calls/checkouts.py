@@ -63,7 +63,7 @@ HOSTED_CHECKOUT = structure(
     Argument("theme_object", mapping),
 )
 
-#: Why a payment method can't be charged.
+#: The errors of a payment method that can't be charged.
 PAYMENT_METHOD_ERRORS = (2009, 4003, *CHARGE_ERRORS)
 PAYMENT_METHOD = structure(
     Argument("type", choice("credit_card", "preapproval", "payment_bank"), required=True),
@@ -91,7 +91,7 @@ _CHECKOUT_ID = Argument("checkout_id", integer, required=True)
     errors=CHECKOUT_ERRORS,
 )
 def look_up_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
-    """Show one payment."""
+    """Return a checkout."""
     return checkout_of(context, arguments["checkout_id"])
 
 
@@ -112,7 +112,7 @@ def look_up_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     permission="collect_payments",
 )
 def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout]:
-    """List the payments to an account, newest first and 50 at a time, as a bare array."""
+    """Return the checkouts of an account as an array, 50 at a time, newest first."""
     account = account_of(context, arguments["account_id"])
     found = [
         checkout
@@ -149,7 +149,7 @@ def find_checkouts(context: Context, arguments: dict[str, Any]) -> list[Checkout
     permission="collect_payments",
 )
 def create_checkout(context: Context, arguments: dict[str, Any]) -> object:
-    """Begin a payment; the same unique_id again gives the payment there is."""
+    """Create a checkout; the same ``unique_id`` again returns the existing one."""
     checkout = _create(context, arguments)
     if context.api_version < STRUCTURED_SINCE:
         return CHECKOUT_URI.show(context, checkout)
@@ -194,7 +194,7 @@ def _create(context: Context, arguments: dict[str, Any]) -> Checkout:
     permission="collect_payments",
 )
 def cancel_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
-    """Call off a payment that was not released yet."""
+    """Cancel a checkout that is not released yet."""
     checkout = checkout_of(context, arguments["checkout_id"])
     if checkout.state == "cancelled":
         raise Refused(4004)
@@ -217,7 +217,7 @@ def cancel_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     permission="collect_payments",
 )
 def refund_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
-    """Give a captured payment back, all of it or a part."""
+    """Refund a captured checkout, in full or in part."""
     checkout = checkout_of(context, arguments["checkout_id"])
     want_state(checkout, "captured", "released", to="refund")
     left = checkout.amount - checkout.amount_refunded
@@ -236,7 +236,7 @@ def refund_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     permission="collect_payments",
 )
 def capture_checkout(context: Context, arguments: dict[str, Any]) -> object:
-    """Charge the card of a payment that was made with ``auto_capture: false``."""
+    """Capture a checkout that was created with ``auto_capture: false``."""
     checkout = checkout_of(context, arguments["checkout_id"])
     want_state(checkout, "authorized", to="capture")
     # The recorded answer shows the payment as it was: WePay captures a little later.
@@ -253,7 +253,7 @@ def capture_checkout(context: Context, arguments: dict[str, Any]) -> object:
     permission="collect_payments",
 )
 def release_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
-    """Credit a payment that was made with ``auto_release: false`` to the account."""
+    """Release a checkout that was created with ``auto_release: false`` to the account."""
     checkout = checkout_of(context, arguments["checkout_id"])
     want_state(checkout, "captured", to="release")
     context.world.ledger.change_checkout(checkout, "released")
@@ -271,20 +271,20 @@ def release_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
     permission="collect_payments",
 )
 def modify_checkout(context: Context, arguments: dict[str, Any]) -> Checkout:
-    """Change where IPNs about a payment go."""
+    """Change the callback_uri of a checkout."""
     checkout = checkout_of(context, arguments["checkout_id"])
     checkout.callback_uri = arguments.get("callback_uri", checkout.callback_uri)
     return checkout
 
 
 def checkout_of(context: Context, checkout_id: int) -> Checkout:
-    """Find a payment to an account that the token may see."""
+    """Return a checkout of an account that the token may see."""
     find = context.world.ledger.checkout
     return of_account(context, find, checkout_id, unknown=4001, foreign=4002)
 
 
 def want_state(checkout: Checkout, *states: CheckoutState, to: str) -> None:
-    """Refuse with 4004 what can't be done to a checkout in its state, in the words seen."""
+    """Refuse with 4004 what a checkout's state doesn't allow, in the observed words."""
     if checkout.state not in states:
         wanted = " or ".join(f"'{state.capitalize()}'" for state in states)
         raise Refused(
@@ -295,7 +295,7 @@ def want_state(checkout: Checkout, *states: CheckoutState, to: str) -> None:
 
 
 def _charge_card(context: Context, asked: dict[str, Any]) -> dict[str, Any]:
-    """Find the card to charge, and say what a checkout keeps of it."""
+    """Return what a checkout stores about the card to charge."""
     wallet = context.world.wallet
     if asked["id"] not in wallet.cards:
         raise Refused(4003)
@@ -330,7 +330,7 @@ def _earlier(context: Context, arguments: dict[str, Any]) -> Checkout | None:
                 if checkout.arguments.get(name) != arguments.get(name)
             }
             problem = "unique_id parameter was used for another checkout"
-            # These two and the application are what WePay compares.
+            # WePay compares these two and the application.
             if differing & {"account_id", "amount"}:
                 raise Refused(1003, problem)
             if differing:

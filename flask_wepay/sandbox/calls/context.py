@@ -1,4 +1,4 @@
-"""Who makes a call, and where."""
+"""The context of a call: who makes it, and where."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..world import World
 
 @dataclass(frozen=True)
 class Context:
-    """Who makes a call, and where."""
+    """The context of a call: who makes it, and where."""
 
     world: World
     application: Application
@@ -23,22 +23,22 @@ class Context:
     base_url: str
     api_version: str
     strictness: Strictness
-    #: None where the application acts for itself.
+    #: None if the application acts for itself.
     authorized: Token | None = None
 
     @property
     def token(self) -> Token:
-        """Give the token of a call that needs one."""
+        """Return the token of a call that requires one."""
         assert self.authorized is not None
         return self.authorized
 
     @property
     def user(self) -> User:
-        """Give the user whom the token stands for."""
+        """Return the token's user."""
         return self.world.users[self.token.user_id]
 
     def check_callback_uri(self, arguments: Mapping[str, Any]) -> None:
-        """Refuse a callback_uri that IPNs could not be sent to: production allows no ports."""
+        """Refuse a callback_uri that WePay doesn't send IPNs to: production allows no ports."""
         callback_uri = arguments.get("callback_uri")
         has_port = callback_uri is not None and urlsplit(callback_uri).port is not None
         if has_port and self.world.environment == "production":

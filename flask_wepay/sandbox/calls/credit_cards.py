@@ -39,7 +39,7 @@ CARD_STATE = Shape("state of a credit_card", "credit_card_id", "state")
 CARD_ID = Argument("credit_card_id", integer, required=True)
 _CARD_ERRORS = (10001,)
 
-#: Of an address only these two are required.
+#: Only these two parts of an address are required.
 ADDRESS = structure(
     Argument("address1", text(60)),
     Argument("address2", text(60)),
@@ -61,7 +61,7 @@ _DATA = (
     Argument("reference_id", text(255)),
 )
 
-#: How numbers begin, by the names that WePay gives the cards.
+#: The first digits of card numbers, by WePay's names for the brands.
 _BRANDS = {
     "Visa": "4",
     "MasterCard": "5[1-5]|2[2-7]",
@@ -74,7 +74,7 @@ _BRANDS = {
 
 @call("credit_card", CARD_ID, answer=CARD, errors=_CARD_ERRORS)
 def look_up_card(context: Context, arguments: dict[str, Any]) -> Card:
-    """Show one card of the application's."""
+    """Return a card of the application."""
     return card_of(context, arguments["credit_card_id"])
 
 
@@ -96,14 +96,14 @@ def look_up_card(context: Context, arguments: dict[str, Any]) -> Card:
     errors=(2002, 2007),
 )
 def create_card(context: Context, arguments: dict[str, Any]) -> Card:
-    """Take a payer's card: it must be charged or authorized within 30 minutes."""
+    """Store a payer's card; it must be charged or authorized within 30 minutes."""
     details = pick(arguments, "auto_update", "callback_uri", "virtual_terminal")
     return _keep(context, arguments, **details)
 
 
 @call("credit_card/authorize", CARD_ID, answer=CARD, errors=(*_CARD_ERRORS, 2009))
 def authorize_card(context: Context, arguments: dict[str, Any]) -> Card:
-    """Make sure of a card that is to be charged later."""
+    """Authorize a card to be charged later."""
     card = usable(card_of(context, arguments["credit_card_id"]))
     context.world.wallet.change_card(card, "authorized")
     return card
@@ -118,7 +118,7 @@ def authorize_card(context: Context, arguments: dict[str, Any]) -> Card:
     many=True,
 )
 def find_cards(context: Context, arguments: dict[str, Any]) -> list[Card]:
-    """List the application's cards, newest first and 50 at a time, as a bare array."""
+    """Return the application's cards as an array, 50 at a time, newest first."""
     found = [
         card
         for card in context.world.wallet.cards_of(context.application.client_id)
@@ -136,7 +136,7 @@ def find_cards(context: Context, arguments: dict[str, Any]) -> list[Card]:
     errors=_CARD_ERRORS,
 )
 def modify_card(context: Context, arguments: dict[str, Any]) -> Card:
-    """Change where IPNs about a card go, and whether it is kept up to date."""
+    """Change a card's callback_uri, and whether it is updated automatically."""
     card = card_of(context, arguments["credit_card_id"])
     card.auto_update = arguments.get("auto_update", card.auto_update)
     card.callback_uri = arguments.get("callback_uri", card.callback_uri)
@@ -145,7 +145,7 @@ def modify_card(context: Context, arguments: dict[str, Any]) -> Card:
 
 @call("credit_card/delete", CARD_ID, answer=CARD_STATE, errors=(*_CARD_ERRORS, 2009))
 def delete_card(context: Context, arguments: dict[str, Any]) -> Card:
-    """Forget a card, which can't be charged any more."""
+    """Delete a card, which can no longer be charged."""
     card = card_of(context, arguments["credit_card_id"])
     if card.state == "deleted":
         raise Refused(2009)
@@ -161,7 +161,7 @@ def delete_card(context: Context, arguments: dict[str, Any]) -> Card:
     errors=(2002, 2007),
 )
 def transfer_card(context: Context, arguments: dict[str, Any]) -> Card:
-    """Take over a card that the application kept elsewhere."""
+    """Import a card that the application stored elsewhere."""
     card = _keep(context, arguments, input_source="card_transfer")
     if arguments.get("auto_authorize"):
         context.world.wallet.change_card(card, "authorized")
@@ -169,7 +169,7 @@ def transfer_card(context: Context, arguments: dict[str, Any]) -> Card:
 
 
 def card_of(context: Context, credit_card_id: int) -> Card:
-    """Find a card of the application's."""
+    """Return a card of the application."""
     wallet = context.world.wallet
     if credit_card_id in wallet.cards:
         card = wallet.card(credit_card_id)
@@ -179,7 +179,7 @@ def card_of(context: Context, credit_card_id: int) -> Card:
 
 
 def usable(card: Card) -> Card:
-    """Give a card that can be charged, or refuse it with 2009."""
+    """Return a card that can be charged, or refuse it with 2009."""
     if card.state not in {"new", "authorized"}:
         raise Refused(2009, f"the credit card is {card.state}")
     return card
@@ -214,7 +214,7 @@ def _keep(context: Context, arguments: dict[str, Any], **details: Any) -> Card:
 
 
 def _is_card_number(number: str) -> bool:
-    """Check the last digit, as ISO/IEC 7812 has it."""
+    """Return whether the check digit is valid by ISO/IEC 7812."""
     if not re.fullmatch("[0-9]{12,19}", number):
         return False
     doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(number[::-1])]

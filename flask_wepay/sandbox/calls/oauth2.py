@@ -34,7 +34,7 @@ COUNTRIES = ("US", "CA")
 
 @dataclass
 class AuthorizeRequest:
-    """What the browser brought to the authorize page."""
+    """The query of the authorize page."""
 
     application: Application | None = None
     redirect_uri: str = ""
@@ -42,7 +42,7 @@ class AuthorizeRequest:
     user_name: str = ""
     user_email: str = ""
     user_country: str = "US"
-    #: What is wrong with it; with anything here nobody is sent back anywhere.
+    #: What is wrong with it; if there is anything, the browser isn't redirected.
     problems: list[str] = field(default_factory=list)
     #: What a strict sandbox would have found wrong.
     objections: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ def read_authorize_request(world: World, query: Sequence[tuple[str, str]]) -> Au
     arguments = dict(query)
     problems: list[str] = []
     if not world.strict:
-        # WePay's PHP SDK sends state, user_name and user_email always.
+        # WePay's PHP SDK always sends state, user_name and user_email.
         arguments = {name: value for name, value in arguments.items() if value}
     request = AuthorizeRequest(
         redirect_uri=arguments.get("redirect_uri", ""),
@@ -97,7 +97,7 @@ def _application(world: World, client_id: str, problems: list[str]) -> Applicati
 
 
 def scope_problems(scope: str) -> list[str]:
-    """Want all the permissions, separated by commas and by nothing else."""
+    """Require all permissions, separated by commas only."""
     if any(character.isspace() for character in scope):
         return ["scope is separated by commas, not by spaces"]
     given = scope.split(",")
@@ -130,7 +130,7 @@ TOKEN = Shape(
     errors=(1012, 1013),
 )
 def exchange_code(context: Context, arguments: dict[str, Any]) -> Token:
-    """Trade a code for an access token."""
+    """Exchange a code for an access token."""
     return context.world.exchange(
         context.application.client_id,
         arguments["code"],

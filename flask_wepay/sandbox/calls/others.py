@@ -1,4 +1,4 @@
-"""The calls that WePay has and the sandbox has not.
+"""WePay's calls that the sandbox doesn't have.
 
 See https://developer.wepay.com/api/api-calls.
 """

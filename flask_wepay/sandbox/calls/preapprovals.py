@@ -83,7 +83,7 @@ FEE_PAYER = Argument("fee_payer", choice("payer", "payee", "payer_from_app", "pa
 _PREAPPROVAL_ID = Argument("preapproval_id", integer, required=True)
 _PREAPPROVAL_ERRORS = (5001, 5002, 5003)
 
-#: Why a preapproval can't be charged.
+#: The errors of a preapproval that can't be charged.
 CHARGE_ERRORS = (*_PREAPPROVAL_ERRORS, 5004, 5005, 5006, 5008, 5009, 5010)
 
 
@@ -96,7 +96,7 @@ CHARGE_ERRORS = (*_PREAPPROVAL_ERRORS, 5004, 5005, 5006, 5008, 5009, 5010)
     errors=_PREAPPROVAL_ERRORS,
 )
 def look_up_preapproval(context: Context, arguments: dict[str, Any]) -> Preapproval:
-    """Show one preapproval."""
+    """Return a preapproval."""
     return preapproval_of(context, arguments["preapproval_id"])
 
 
@@ -116,7 +116,7 @@ def look_up_preapproval(context: Context, arguments: dict[str, Any]) -> Preappro
     errors=ACCOUNT_ERRORS,
 )
 def find_preapprovals(context: Context, arguments: dict[str, Any]) -> list[Preapproval]:
-    """List preapprovals, newest first and 50 at a time, as a bare array."""
+    """Return preapprovals as an array, 50 at a time, newest first."""
     if "account_id" in arguments:
         _check_account(context, arguments["account_id"])
     found = [
@@ -163,7 +163,7 @@ def find_preapprovals(context: Context, arguments: dict[str, Any]) -> list[Preap
     errors=(*ACCOUNT_ERRORS, 2009, 10001),
 )
 def create_preapproval(context: Context, arguments: dict[str, Any]) -> Preapproval:
-    """Ask for a payer's consent: on a page, or with a card that the application has."""
+    """Create a preapproval, to which the payer consents on a page or by a stored card."""
     account_id = arguments.get("account_id")
     if context.authorized and account_id is None:
         raise Refused(1004, "account_id parameter is required")
@@ -195,7 +195,7 @@ def create_preapproval(context: Context, arguments: dict[str, Any]) -> Preapprov
     errors=(*_PREAPPROVAL_ERRORS, 5006),
 )
 def cancel_preapproval(context: Context, arguments: dict[str, Any]) -> Preapproval:
-    """Give a payer's consent up."""
+    """Cancel a preapproval."""
     preapproval = preapproval_of(context, arguments["preapproval_id"])
     if preapproval.state not in {"new", "approved", "retrying"}:
         raise Refused(5006, f"this preapproval is {preapproval.state}")
@@ -213,7 +213,7 @@ def cancel_preapproval(context: Context, arguments: dict[str, Any]) -> Preapprov
     errors=_PREAPPROVAL_ERRORS,
 )
 def modify_preapproval(context: Context, arguments: dict[str, Any]) -> Preapproval:
-    """Change where IPNs about a preapproval go."""
+    """Change the callback_uri of a preapproval."""
     preapproval = preapproval_of(context, arguments["preapproval_id"])
     preapproval.callback_uri = arguments.get("callback_uri", preapproval.callback_uri)
     return preapproval
@@ -231,7 +231,7 @@ def _check_account(context: Context, account_id: int) -> None:
 
 
 def preapproval_of(context: Context, preapproval_id: int) -> Preapproval:
-    """Find a preapproval that the token, or else the application, may see."""
+    """Return a preapproval that the token, or else the application, may see."""
     wallet = context.world.wallet
     if preapproval_id not in wallet.preapprovals:
         raise Refused(5001)
@@ -253,7 +253,7 @@ def _may_see(context: Context, preapproval: Preapproval) -> int | None:
 
 
 def chargeable(context: Context, preapproval_id: int, arguments: dict[str, Any]) -> Preapproval:
-    """Find a preapproval that allows this payment now, or refuse it with its error."""
+    """Return a preapproval that allows this payment now, or refuse it with its error."""
     preapproval = preapproval_of(context, preapproval_id)
     now = context.world.clock()
     if preapproval.state == "completed":

@@ -1,4 +1,4 @@
-"""Which calls there are: one declaration of each, to check by and to describe it by."""
+"""The registry of calls: one declaration of each, to check and to document it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..old_versions import upgraded
 from .context import Context
 from .shapes import Shape
 
-#: What tells which application acts, where nothing is at stake.
+#: What identifies the application if the call needs no secret.
 CLIENT_ID = (Argument("client_id", integer, required=True),)
 
-#: The credentials that an application sends where it acts for itself.
+#: The credentials of an application that acts for itself.
 CREDENTIALS = (*CLIENT_ID, Argument("client_secret", text(255), required=True))
 
 Handler = Callable[[Context, dict[str, Any]], object]
@@ -22,15 +22,15 @@ Handler = Callable[[Context, dict[str, Any]], object]
 
 @dataclass(frozen=True)
 class Call:
-    """A call: what it takes and needs, how it can be refused, what it answers, who does it."""
+    """A call: its arguments, permission, errors, answer and function."""
 
     name: str
     arguments: tuple[Argument, ...]
-    #: The permission that a token needs; None where the application acts for itself.
+    #: The permission that a token needs; None if the application acts for itself.
     permission: str | None
-    #: How the application says who it is; nothing where a token says it.
+    #: The application's credentials; empty if a token identifies it.
     credentials: tuple[Argument, ...]
-    #: The error codes that this call has beside those that every call has.
+    #: The error codes of this call, besides those of every call.
     errors: tuple[int, ...]
     answer: Shape
     #: Whether the answer is an array.
@@ -39,14 +39,14 @@ class Call:
 
     @property
     def summary(self) -> str:
-        """Say in a sentence what it does."""
+        """Return what it does, as one sentence."""
         return (self.handler.__doc__ or "").partition("\n")[0]
 
     def run(self, context: Context, arguments: Mapping[str, Any]) -> object:
-        """Check the arguments, do the work and show what came of it."""
+        """Check the arguments, execute the call and return its answer."""
         credentials = self.credentials
         if context.authorized:
-            # A token says who it is as well.
+            # A token identifies the application too.
             credentials = tuple(replace(argument, required=False) for argument in credentials)
         documented = (*credentials, *self.arguments)
         arguments = upgraded(self.name, context.api_version, arguments)
@@ -58,7 +58,7 @@ class Call:
             done: Any = self.handler(context, given)
             if self.many:
                 return [self.answer.show(context, thing) for thing in done]
-            # Shown already: as it was before the call's consequences.
+            # The answer, from before the consequences of the call.
             return done if isinstance(done, dict) else self.answer.show(context, done)
 
 
@@ -77,7 +77,7 @@ def call(
 ) -> Callable[[Handler], Handler]:
     """Declare a call; without `permission` it takes client_id and client_secret.
 
-    With `permission` and `credentials` either of them will do.
+    With `permission` and `credentials` it takes either.
     """
     if credentials is None:
         credentials = () if permission else CREDENTIALS

@@ -1,4 +1,4 @@
-"""The shapes of answers: their fields, and where each of them comes from."""
+"""The shapes of answers: their fields, and the source of each."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from .context import Context
 
-#: The value of a field that is left out of an answer.
+#: The value of a field that the answer omits.
 ABSENT: Any = object()
 
 
 class Shape:
-    """What a call answers with.
+    """The shape of an answer.
 
-    :param name: what it shows, such as "account".
+    :param name: the object, such as "account".
     :param same: fields that are attributes of the same name.
-    :param optional: those of them that are left out where they are None.
-    :param since: the first Api-Version that has a field.
-    :param computed: further fields, from the context and the thing that is shown.
+    :param optional: those of them that are omitted if they are None.
+    :param since: the first Api-Version with a field.
+    :param computed: further fields, from the context and the object.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Shape:
         self._since = since or {}
 
     def show(self, context: Context, thing: object) -> dict[str, object]:
-        """Show a thing as the Api-Version of the request has it."""
+        """Return an object as the request's Api-Version shows it."""
         shown = {}
         for name in self.fields:
             if self._since.get(name, "") > context.api_version:
@@ -52,5 +52,5 @@ class Shape:
 
 
 def number(amount: Decimal) -> int | float:
-    """Write an amount as JSON does: 20, or 20.88."""
+    """Return an amount as JSON writes it: 20, or 20.88."""
     return int(amount) if amount == amount.to_integral_value() else float(amount)

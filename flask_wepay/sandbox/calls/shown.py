@@ -17,7 +17,7 @@ USER = Shape(
     "last_name",
     "email",
     "state",
-    # An empty string without one, as seen in real answers.
+    # Real answers have an empty string instead of null.
     callback_uri=lambda context, user: context.token.callback_uri or "",
 )
 
@@ -66,7 +66,7 @@ def _fee_schedule(context: Context, account: Account) -> object:
     ]
 
 
-#: The fields that a real answer was seen to have.
+#: The fields of an observed answer.
 ACCOUNT = Shape(
     "account",
     "account_id",
@@ -131,7 +131,7 @@ CHECKOUT = Shape(
     "long_description",
     "delivery_type",
     "payment_method",
-    # A transcript of 2017-02-01 has no such field.
+    # A transcript of 2017-02-01 doesn't have this field.
     since={"initiated_by": "2017-05-31"},
     soft_descriptor=_soft_descriptor,
     initiated_by=lambda context, checkout: "customer",
@@ -156,6 +156,6 @@ CHECKOUT = Shape(
     payment_error=lambda context, checkout: None,
 )
 ACCOUNT_STATE = Shape("state of an account", "account_id", "state")
-#: What the first versions answered to /checkout/create.
+#: The answer of the first versions to /checkout/create.
 CHECKOUT_URI = Shape("address of a checkout", "checkout_id", checkout_uri=_checkout_uri)
 CHECKOUT_STATE = Shape("state of a checkout", "checkout_id", "state")

@@ -19,13 +19,13 @@ from .shown import USER
 
 @call("user", answer=USER, permission="view_user")
 def show_user(context: Context, arguments: dict[str, Any]) -> User:
-    """Show the user whom the access token stands for."""
+    """Return the access token's user."""
     return context.user
 
 
 @call("user/modify", Argument("callback_uri", uri), answer=USER, permission="view_user")
 def modify_user(context: Context, arguments: dict[str, Any]) -> User:
-    """Change where IPNs about this user go."""
+    """Change the callback_uri of this user."""
     if "callback_uri" in arguments:
         context.token.callback_uri = arguments["callback_uri"]
     return context.user
@@ -46,7 +46,7 @@ def modify_user(context: Context, arguments: dict[str, Any]) -> User:
     errors=(7002,),
 )
 def register_user(context: Context, arguments: dict[str, Any]) -> Token:
-    """Register somebody who has yet to confirm it, and give a token for them."""
+    """Register a pending user, who must confirm it, and return a token for them."""
     for problem in scope_problems(arguments["scope"]):
         context.strictness.object_to(problem, error="invalid_scope")
     world = context.world
@@ -71,7 +71,7 @@ def register_user(context: Context, arguments: dict[str, Any]) -> Token:
     errors=(7002,),
 )
 def send_confirmation(context: Context, arguments: dict[str, Any]) -> User:
-    """Pretend to mail a pending user the link that confirms the registration."""
+    """Pretend to e-mail a pending user the link that confirms the registration."""
     if context.user.state != "pending":
         raise Refused(7002)
     return context.user

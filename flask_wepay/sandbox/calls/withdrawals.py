@@ -16,7 +16,7 @@ from .finding import PAGE, SORT_ORDER, matches, page_of
 from .registry import call
 from .shapes import Shape
 
-#: What the sandbox's merchants have.
+#: The bank account of the sandbox's merchants.
 BANK = "Sandbox bank"
 LAST_FOUR = "6789"
 
@@ -66,7 +66,7 @@ _WITHDRAWAL_ERRORS = (6001, 6002)
     errors=_WITHDRAWAL_ERRORS,
 )
 def look_up_withdrawal(context: Context, arguments: dict[str, Any]) -> Withdrawal:
-    """Show one withdrawal."""
+    """Return a withdrawal."""
     return withdrawal_of(context, arguments["withdrawal_id"])
 
 
@@ -82,7 +82,7 @@ def look_up_withdrawal(context: Context, arguments: dict[str, Any]) -> Withdrawa
     errors=ACCOUNT_ERRORS,
 )
 def find_withdrawals(context: Context, arguments: dict[str, Any]) -> list[Withdrawal]:
-    """List the withdrawals of an account, newest first and 50 at a time, as a bare array."""
+    """Return the withdrawals of an account as an array, 50 at a time, newest first."""
     account = account_of(context, arguments["account_id"])
     found = [
         withdrawal
@@ -106,7 +106,7 @@ def find_withdrawals(context: Context, arguments: dict[str, Any]) -> list[Withdr
     errors=(*ACCOUNT_ERRORS, 3004),
 )
 def create_withdrawal(context: Context, arguments: dict[str, Any]) -> Withdrawal:
-    """Send an account's owner to a page that moves the money to their bank."""
+    """Return the URL of a page on which an account's owner moves the money to their bank."""
     account = account_of(context, arguments["account_id"])
     if account.state != "active":
         raise Refused(3004)
@@ -123,13 +123,13 @@ def create_withdrawal(context: Context, arguments: dict[str, Any]) -> Withdrawal
     errors=_WITHDRAWAL_ERRORS,
 )
 def modify_withdrawal(context: Context, arguments: dict[str, Any]) -> Withdrawal:
-    """Change where IPNs about a withdrawal go."""
+    """Change the callback_uri of a withdrawal."""
     withdrawal = withdrawal_of(context, arguments["withdrawal_id"])
     withdrawal.callback_uri = arguments.get("callback_uri", withdrawal.callback_uri)
     return withdrawal
 
 
 def withdrawal_of(context: Context, withdrawal_id: int) -> Withdrawal:
-    """Find a withdrawal from an account that the token may see."""
+    """Return a withdrawal from an account that the token may see."""
     find = context.world.ledger.withdrawal
     return of_account(context, find, withdrawal_id, unknown=6001, foreign=6002)
