@@ -5,6 +5,7 @@ It refuses the words on the right of the table in CONTRIBUTING.rst, and what pro
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 STYLE_PAGE = ROOT / "CONTRIBUTING.rst"
+#: The end of a word on the style page that is refused only where a docstring starts with it.
+START = " …"
 #: The checks of proselint that suit text about code.
 CHECKS = (
     "cliches",
@@ -81,10 +84,22 @@ def _prose_of_python(source: str) -> str:
 def refused(text: str) -> Iterator[tuple[int, str]]:
     """Yield the line of each word that the style page refuses, with what to write instead."""
     for word, instead in refused_words().items():
+        if word.endswith(START):
+            continue
         pattern = re.escape(word).replace(r"\ ", r"\s+")
         for match in re.finditer(rf"(?<![\w-]){pattern}(?![\w-])", text, re.IGNORECASE):
             line = text.count("\n", 0, match.start()) + 1
             yield line, f"Write {instead!r} instead of {word!r}."
+
+
+def refused_starts(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the line of each docstring that starts with a refused word, as :func:`refused`."""
+    starts = {word: instead for word, instead in refused_words().items() if word.endswith(START)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            start = (ast.get_docstring(node) or "").partition(" ")[0] + START
+            if start in starts:
+                yield node.body[0].lineno, f"Write {starts[start]!r} instead of {start!r}."
 
 
 def doubted(text: str) -> Iterator[tuple[int, str]]:
@@ -120,6 +135,12 @@ def main() -> int:
     ]
     text = "".join(texts.values())
     findings = [f"{lines[line - 1]}: {advice}" for line, advice in (*refused(text), *doubted(text))]
+    findings += [
+        f"{path}:{line}: {advice}"
+        for path in texts
+        if path.suffix == ".py"
+        for line, advice in refused_starts((ROOT / path).read_text())
+    ]
     print("\n".join(sorted(findings)))  # noqa: T201
     return bool(findings)
 

@@ -65,6 +65,23 @@ def test_a_docstring_is_imperative(tmp_path: Path) -> None:
     assert "Write 'Return whether' instead of 'Tell whether'." in advice
 
 
+@pytest.mark.parametrize("kind", ["module", "class", "function"])
+def test_a_docstring_starts_as_the_style_page_wants(kind: str) -> None:
+    """A word with "…" on the style page is refused at the start of a docstring, and only there."""
+    import prose
+
+    text = '"""Give the id. Give it again."""'
+    source = {
+        "module": text,
+        "class": f"class Row:\n    {text}",
+        "function": f"async def id_of():\n    {text}",
+    }[kind]
+
+    line = 1 if kind == "module" else 2
+    assert list(prose.refused_starts(source)) == [(line, "Write 'Return …' instead of 'Give …'.")]
+    assert not any("…" in advice for _, advice in prose.refused(source))
+
+
 def test_the_style_page_may_show_them() -> None:
     """The table of the style page is no violation of itself."""
     import prose
