@@ -38,7 +38,7 @@ class Refused(Exception):
     :param description: replaces the table's text; such a text is the sandbox's own.
     :param error: replaces the table's category.
     :param status: replaces the table's HTTP status.
-    :raises ValueError: if there is no such code.
+    :raises ValueError: if the code's class is unknown.
 
     .. versionadded:: 1.0
     """

@@ -15,13 +15,18 @@ from blinker import NamedSignal
 from flask import Flask
 from reading import DOCS, README, blocks_of
 
-from flask_wepay import WePay, errors, signals
+import flask_wepay
+from flask_wepay import WePay, errors, pytest_plugin, sandbox, signals
+from flask_wepay.sandbox import objects
 from flask_wepay.settings import DEFAULTS
 from flask_wepay.sqla import WePayTokenMixin
 from flask_wepay.web import texts
 
 PAGES = sorted(DOCS.glob("*.rst"))
 TEXT = {page.stem: page.read_text() for page in PAGES}
+#: The pages of the reference that document names of Python.
+REFERENCE = ("api", "errors", "signals", "api_testing", "api_sandbox")
+FIXTURES = [name for name in vars(pytest_plugin) if name.startswith("wepay_")]
 #: The headings of error pages that the page on troubleshooting explains.
 QUOTED = re.findall(r'^"(.*)", [45]\d\d$', TEXT["troubleshooting"], re.MULTILINE)
 
@@ -142,7 +147,7 @@ def _public_names() -> Iterator[tuple[str, str]]:
     """Give the module and the name of what the reference has, and of pytest's fixtures."""
     directive = re.compile(r"^\.\. (\w+):: ([\w.]+).*\n((?: +:.*\n)*)", re.MULTILINE)
     module = ""
-    for kind, name, options in directive.findall(TEXT["api"] + TEXT["errors"] + TEXT["signals"]):
+    for kind, name, options in directive.findall("".join(TEXT[page] for page in REFERENCE)):
         if kind in ("module", "automodule"):
             module = name
             if ":members:" in options:
@@ -150,7 +155,7 @@ def _public_names() -> Iterator[tuple[str, str]]:
         elif kind.startswith("auto"):
             inner, _, last = name.rpartition(".")
             yield inner or module, last
-    for fixture in re.findall(r"^``(wepay_\w+)", TEXT["testing"], re.MULTILINE):
+    for fixture in FIXTURES:
         yield "flask_wepay.pytest_plugin", fixture
 
 
@@ -164,6 +169,46 @@ def test_every_public_name_says_since_when(module: str, name: str) -> None:
         text = comment[1] if comment else ""
 
     assert ".. versionadded:: " in text
+
+
+def _shown_names() -> Iterator[str]:
+    """Give the names that a user of the package may import or request."""
+    for module in (flask_wepay, errors, signals, sandbox):
+        yield from module.__all__
+    yield from (WePayTokenMixin.__name__, "LiveSandbox", *FIXTURES)
+    yield from re.findall(r"autoclass:: flask_wepay\.sandbox\.objects\.(\w+)", TEXT["api_sandbox"])
+
+
+@pytest.mark.parametrize("name", sorted({*_shown_names()}))
+def test_every_public_name_has_an_example(name: str) -> None:
+    """The reference shows each public name in code that its reader sees."""
+    shown = "".join(
+        block.text
+        for page in REFERENCE
+        for block in blocks_of(DOCS / f"{page}.rst")
+        if block.language != "run"
+    )
+
+    assert re.search(rf"\b{name}\b", shown)
+
+
+def test_every_fixture_is_in_the_reference() -> None:
+    """The reference has a section for each fixture, and for nothing else of that form."""
+    sections = re.findall(r"^``(wepay_\w+)``\n-", TEXT["api_testing"], re.MULTILINE)
+
+    assert sorted(sections) == sorted(FIXTURES)
+
+
+def test_every_object_of_the_sandbox_is_in_the_reference() -> None:
+    """The reference has each class of the sandbox's objects that says since when it is there."""
+    public = [
+        name
+        for name, kind in vars(objects).items()
+        if inspect.isclass(kind) and ".. versionadded:: " in (kind.__doc__ or "")
+    ]
+    listed = re.findall(r"autoclass:: flask_wepay\.sandbox\.objects\.(\w+)", TEXT["api_sandbox"])
+
+    assert sorted(listed) == sorted(public)
 
 
 @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
