@@ -143,7 +143,8 @@ class WePay:
         :param next_url: a path of this site to come back to, by default WEPAY_LOGIN_REDIRECT.
         :param popup: whether the login is in a pop-up, and notifies the page that opened it.
         :raises NotAuthorized: if another site's page sent the request.
-        :raises ConfigurationError: if the owner isn't a string of 1 to 255 characters.
+        :raises ConfigurationError: if the owner isn't a string of 1 to 255 characters, or if
+            WEPAY_ACCESS_TOKEN is set.
         """
         checked = self.client_for(owner).owner
         if checked is None:
