@@ -179,7 +179,7 @@ class SandboxCalls(_Generated):
             return self.parse([", ".join(calls) + ".", ""])
         rows = [call_row(called) for _, called in sorted(CALLS.items())]
         head = ("Call", "What it does", "Arguments", "Sent with", "Answer", "Its own errors")
-        return self.parse(_table(head, rows))
+        return self.parse(_table(head, rows, "stacked calls"))
 
 
 def call_row(called: Call) -> tuple[str, ...]:
@@ -193,10 +193,10 @@ def call_row(called: Call) -> tuple[str, ...]:
     return (
         f"``/{called.name}``",
         called.summary,
-        ", ".join(arguments) or "no arguments",
+        ", ".join(arguments) or "none",
         sent_with,
         f"an array, each {called.answer.name}" if called.many else called.answer.name,
-        ", ".join(map(str, called.errors)) or "no errors of its own",
+        ", ".join(map(str, called.errors)) or "none",
     )
 
 
@@ -229,8 +229,10 @@ def _known_how(answer: Answer) -> str:
     return "; ".join([answer.source, *differ])
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    lines = [".. list-table::", "   :header-rows: 1", "   :class: stacked", ""]
+def _table(
+    head: tuple[str, ...], rows: list[tuple[str, ...]], classes: str = "stacked"
+) -> list[str]:
+    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {classes}", ""]
     for row in [head, *rows]:
         lines += [f"   {'* -' if not index else '  -'} {cell}" for index, cell in enumerate(row)]
     return [*lines, ""]
