@@ -1,4 +1,4 @@
-"""Flask-Admin: a page "who is connected", to read only, and without any token."""
+"""Flask-Admin: a read-only page of who is connected, without tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .shop import WePayToken, db
 class Connections(ModelView):
     can_create = can_edit = can_delete = False
     can_view_details = True
-    # Named one by one: what is not here, such as the encrypted token, is on no page.
+    # Columns that are not listed here, such as the encrypted token, are on no page.
     column_list = ["owner", "user_id", "created_at", "granted_at", "revoked_at", "reason"]
     column_details_list = column_list
     column_searchable_list = ["owner"]

@@ -1,4 +1,4 @@
-"""Flask-Limiter, Flask-Session, Flask-Caching and Flask-Talisman beside Flask-WePay."""
+"""Flask-Limiter, Flask-Session, Flask-Caching and Flask-Talisman with Flask-WePay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .shop import wepay
 
 def add_limiter(app: Flask, storage: str, *limits: str) -> Limiter:
     limiter = Limiter(get_remote_address, app=app, storage_uri=storage, default_limits=list(limits))
-    # IPNs come from few addresses, and one that is refused comes again after minutes or hours.
+    # IPNs come from few addresses, and WePay retries a refused one after minutes or hours.
     limiter.exempt(app.view_functions["wepay.ipn"])
     return limiter
 
@@ -34,7 +34,7 @@ def add_cache(app: Flask) -> Any:
 
     @cache.memoize(timeout=60)
     def names_of_accounts(owner: str) -> list[Any]:
-        """Keep names, by owner: never a token, and never a page by its address alone."""
+        """Cache names by owner: never a token, and never a page by its URL alone."""
         accounts = wepay.client_for(owner).call("account/find")
         return [account["name"] for account in accounts]
 
@@ -47,5 +47,5 @@ def add_cache(app: Flask) -> Any:
 
 
 def add_talisman(app: Flask) -> Talisman:
-    # The pages and scripts of Flask-WePay are the site's own, without anything inline.
+    # Flask-WePay's pages and scripts come from your own site, and use nothing inline.
     return Talisman(app, content_security_policy={"default-src": "'self'"})

@@ -1,4 +1,4 @@
-"""What a job does, whatever the queue: it is given the owner, and asks for the token itself."""
+"""A job for any queue: it gets the owner, and looks up the token itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from flask_wepay.errors import ConnectionFailed, OutcomeUnknown, StoreUnavailabl
 
 from .shop import wepay
 
-#: After these a look-up is made again. A payment is too, but only with its unique_id.
+#: Retry a lookup after these errors; retry a payment only with the same unique_id.
 AGAIN = (ConnectionFailed, OutcomeUnknown, StoreUnavailable, Throttled)
 
 
 def names_of_accounts(owner: str) -> list[Any]:
-    """Look up, in a worker; `wait` lets it wait for its turn instead of failing."""
+    """Look accounts up in a worker; `wait` waits for the rate limit instead of failing."""
     accounts = wepay.client_for(owner).call("account/find", wait=30)
     return [account["name"] for account in accounts]

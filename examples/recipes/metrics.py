@@ -1,4 +1,4 @@
-"""Prometheus: calls, errors by class, the budget that is left, the connections that live."""
+"""Prometheus: calls, errors by class, the rest of the rate limit, and active connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUDGET, SECONDS = 30, 10  # as in WEPAY_THROTTLE
 
 
 class Metrics(logging.Handler):
-    """Count what the logger "flask_wepay" and the signals tell; no label names an owner."""
+    """Count the records of the logger "flask_wepay" and the signals; no label names an owner."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(logging.INFO)
@@ -30,7 +30,7 @@ class Metrics(logging.Handler):
         self.seconds = Histogram("wepay_call_seconds", "How long", ["call"], registry=registry)
         self.events = Counter("wepay_events", "Signals", ["event"], registry=registry)
         self.left = Gauge("wepay_budget_left", "Calls left in this process", registry=registry)
-        self.living = Gauge("wepay_connections", "Living connections", registry=registry)
+        self.living = Gauge("wepay_connections", "Active connections", registry=registry)
         self.left.set_function(self.budget_left)
         self._sent: deque[float] = deque(maxlen=BUDGET)
 

@@ -1,4 +1,4 @@
-"""Several WePay users of one person, and a person who gets another id."""
+"""One person with several WePay users, and a person whose ID changes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from .shop import WePayToken, db, wepay
 
 
 def shop_of_user() -> str | None:
-    """Own by what has the money, here a shop: ``wepay.owner_loader(shop_of_user)``."""
+    """Return the shop, which receives the money, as owner: ``wepay.owner_loader(shop_of_user)``."""
     user, shop = session.get("user"), session.get("shop")
     return f"{user}/{shop}" if user and shop else None
 
 
 def shops_of(user: str) -> list[str]:
-    """Whoever has to find them all keeps their names; the table's owners are such names."""
+    """Return the connected shops of a person, by the names that the token table has."""
     rows = select(WePayToken.owner).where(WePayToken.owner.startswith(f"{user}/", autoescape=True))
     return sorted(set(db.session.scalars(rows)))
 
 
 def move(app: Flask, user: str, shop: str, new_user: str) -> None:
-    """Give a connection to another id: who owns a token is sealed inside of it."""
+    """Move a connection to another ID, because the ciphertext of a token contains its owner."""
     token = wepay.client_for(f"{user}/{shop}").token
     if token is None:
         return

@@ -11,7 +11,7 @@ SECRET = ("code", "state", "wepay_signature")
 
 
 def without_secrets(event: Any, hint: Any = None) -> Any:
-    """Cut out of an event, its frames' variables too, what the query of its request holds."""
+    """Remove the values of the request's query from an event, including its frames' variables."""
     query = str(event.get("request", {}).get("query_string") or "")
     raw = [part.partition("=")[2] for part in query.split("&") if part.split("=")[0] in SECRET]
     secrets = {*raw, *map(unquote_plus, raw)} - {""}

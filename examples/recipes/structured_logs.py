@@ -1,4 +1,4 @@
-"""structlog: the records of Flask-WePay as JSON, with the facts of each call."""
+"""structlog: the records of Flask-WePay as JSON, with the attributes of each call."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def configure(stream: TextIO | None = None) -> logging.Handler:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            # What the standard library logs has its facts in attributes of the record.
+            # Records of the standard library have their values in attributes.
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=FACTS)],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
