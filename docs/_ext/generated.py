@@ -177,27 +177,28 @@ class SandboxCalls(_Generated):
         if "others" in self.options:
             calls = [f"``/{name}``" for name in sorted(OTHER_CALLS)]
             return self.parse([", ".join(calls) + ".", ""])
-        rows = [call_row(called) for _, called in sorted(CALLS.items())]
-        head = ("Call", "What it does", "Arguments", "Sent with", "Answer", "Its own errors")
-        return self.parse(_table(head, rows, "stacked calls"))
+        return self.parse([line for _, called in sorted(CALLS.items()) for line in _entry(called)])
 
 
-def call_row(called: Call) -> tuple[str, ...]:
-    """Return the cells about a call; the arguments that are required are bold."""
+def _entry(called: Call) -> list[str]:
+    """Return the entry of a call; the arguments that are required are bold."""
     arguments = [
         f"{f'**{argument.name}**' if argument.required else argument.name} ({argument.kind.name})"
         for argument in called.arguments
     ]
     credentials = ", ".join(argument.name for argument in called.credentials)
     sent_with = " or ".join(filter(None, [called.permission, credentials]))
-    return (
+    answer = f"an array, each {called.answer.name}" if called.many else called.answer.name
+    return [
         f"``/{called.name}``",
-        called.summary,
-        ", ".join(arguments) or "none",
-        sent_with,
-        f"an array, each {called.answer.name}" if called.many else called.answer.name,
-        ", ".join(map(str, called.errors)) or "none",
-    )
+        f"   {called.summary}",
+        "",
+        f"   | Arguments: {', '.join(arguments) or 'none'}",
+        f"   | Sent with: {sent_with}",
+        f"   | Answer: {answer}",
+        f"   | Its own errors: {', '.join(map(str, called.errors)) or 'none'}",
+        "",
+    ]
 
 
 class RepeatedCalls(_Generated):
@@ -229,10 +230,8 @@ def _known_how(answer: Answer) -> str:
     return "; ".join([answer.source, *differ])
 
 
-def _table(
-    head: tuple[str, ...], rows: list[tuple[str, ...]], classes: str = "stacked"
-) -> list[str]:
-    lines = [".. list-table::", "   :header-rows: 1", f"   :class: {classes}", ""]
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = [".. list-table::", "   :header-rows: 1", "   :class: stacked", ""]
     for row in [head, *rows]:
         lines += [f"   {'* -' if not index else '  -'} {cell}" for index, cell in enumerate(row)]
     return [*lines, ""]
