@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
@@ -233,10 +234,7 @@ def java(
 )
 def test_java_sdk(sandbox: LiveSandbox, version: str, more: dict[str, Any]) -> None:
     """WePay's Java SDK goes through login, account, checkout, refund, cancel and revocation."""
-
-    def request(call: str, params: Mapping[str, Any], token: str | None) -> tuple[int, Any]:
-        return java(sandbox, version, call, token, params)
-
+    request = partial(java, sandbox, version)
     # model/OAuth2.java, authorize
     url = (
         f"{sandbox.url}/v2/oauth2/authorize?client_id=12345&redirect_uri={REDIRECT_URI}"
@@ -249,10 +247,10 @@ def test_java_sdk(sandbox: LiveSandbox, version: str, more: dict[str, Any]) -> N
         "code": code_of(sandbox.authorize(url)),
     }
 
-    token = request("/oauth2/token", login, None)[1]["access_token"]
-    assert request("/user", {}, token)[1]["user_id"] == BILL
-    assert request("/user/modify", {"callback_uri": "https://shop.example/ipn"}, token)[0] == 200
-    account = request("/account/create", {"name": "Garden", "description": "Seeds"}, token)[1]
+    token = request("/oauth2/token", None, login)[1]["access_token"]
+    assert request("/user", token, {})[1]["user_id"] == BILL
+    assert request("/user/modify", token, {"callback_uri": "https://shop.example/ipn"})[0] == 200
+    account = request("/account/create", token, {"name": "Garden", "description": "Seeds"})[1]
     payment = {
         "account_id": account["account_id"],
         "short_description": "sample checkout",
@@ -260,22 +258,22 @@ def test_java_sdk(sandbox: LiveSandbox, version: str, more: dict[str, Any]) -> N
         "amount": 19.99,
         **more,
     }
-    paid, other = [request("/checkout/create", payment, token)[1] for _ in range(2)]
+    paid, other = [request("/checkout/create", token, payment)[1] for _ in range(2)]
     sandbox.pay(paid["checkout_id"], state="released")
     refund = {
         "checkout_id": paid["checkout_id"],
         "refund_reason": "shirt did not fit properly",
         "amount": 19.99,
     }
-    assert request("/checkout/refund", refund, token)[1]["state"] == "refunded"
+    assert request("/checkout/refund", token, refund)[1]["state"] == "refunded"
     cancel = {"checkout_id": other["checkout_id"], "cancel_reason": "Sun"}
-    assert request("/checkout/cancel", cancel, token)[1]["state"] == "cancelled"
+    assert request("/checkout/cancel", token, cancel)[1]["state"] == "cancelled"
     # WePayException.java reads these of an error.
-    status, error = request("/checkout/cancel", cancel, token)
+    status, error = request("/checkout/cancel", token, cancel)
     assert status == 400
     assert {"error", "error_description", "error_code"} <= set(error)
     sandbox.revoke(BILL)
-    assert request("/user", {}, token)[1]["error_code"] == 1011
+    assert request("/user", token, {})[1]["error_code"] == 1011
 
 
 # wepay-rails: https://github.com/adamthedeveloper/wepay-rails lib/wepay-rails.rb
