@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import re
-import warnings
+import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,15 +57,22 @@ def test_no_answer_goes_out_as_it_is(page: Path) -> None:
     assert [found[0] for found in whole.finditer(page.read_text())] == []
 
 
+class ConnectionOfThePage(sqlite3.Connection):
+    """A connection whose name tells it from those that earlier tests left."""
+
+
 @pytest.fixture
-def collected() -> None:
-    """Let go of what earlier tests left, so that what is unclosed later is the page's own."""
-    with warnings.catch_warnings(action="ignore"):
-        gc.collect()
+def connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a page opens be known by its name."""
+    connect = partial(sqlite3.connect, factory=ConnectionOfThePage)
+    for module in (sqlite3, sqlite3.dbapi2):
+        monkeypatch.setattr(module, "connect", connect)
 
 
-@pytest.mark.filterwarnings("error:unclosed database in:ResourceWarning")
-@pytest.mark.usefixtures("collected")
+@pytest.mark.filterwarnings(
+    r"error:unclosed database in <test_pages\.ConnectionOfThePage:ResourceWarning"
+)
+@pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_blocks_run(page: Path, reader: Reader) -> None:
     """Every block of code on a page runs, one after another, and closes what it opens."""
