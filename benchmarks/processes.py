@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
 import subprocess
@@ -85,6 +87,24 @@ def peak_memory() -> float:
 def memory(pid: int | str = "self") -> float:
     """Return the memory that a process uses, in MiB."""
     return _status("VmRSS", pid)
+
+
+class _Mallinfo2(ctypes.Structure):
+    # https://man7.org/linux/man-pages/man3/mallinfo.3.html
+    _names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in _names.split()]
+
+
+def in_use() -> dict[str, int]:
+    """Return how many blocks of Python's are in use, and how many bytes of glibc's.
+
+    Unlike resident memory, neither includes what an allocator keeps free for later.
+    """
+    gc.collect()
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _Mallinfo2
+    info = mallinfo2()
+    return {"blocks": sys.getallocatedblocks(), "bytes": info.uordblks + info.hblkhd}
 
 
 def _status(field: str, pid: int | str = "self") -> float:

@@ -148,17 +148,27 @@ def _workers(figures: dict[str, Any]) -> Table:
 
 def _soak(figures: dict[str, Any]) -> Table:
     rows = [
-        [f"{s['seconds'] / 60:.0f}", f"{s['MiB']:.1f}", f"{s['served']:,}"]
+        [
+            f"{s['seconds'] / 60:.0f}",
+            f"{s['served']:,}",
+            f"{s['blocks']:,}",
+            f"{s['bytes'] / 2**20:.2f}",
+            f"{s['MiB']:.1f}",
+        ]
         for s in figures["samples"]
     ]
-    left_behind = figures["bytes per request"]
+    grown = figures["per request"]
     verdicts = {True: "flat", False: "not flat", None: "too short a run to tell"}
     verdict = verdicts[figures["flat"]]
-    if left_behind is not None:
-        verdict += f" ({left_behind:+.1f} bytes a request in the second half)"
+    if grown is not None:
+        verdict += (
+            f" (in the second half {grown['blocks']:+.3f} Python blocks and"
+            f" {grown['bytes']:+.1f} bytes beside them a request)"
+        )
     errors = f"{figures['errors']} errors in {figures['requests']:,} requests"
     title = f"Memory of two workers ({figures['kind']}): {verdict}, {errors}"
-    return title, ["minute", "MiB", "requests so far"], rows
+    head = ["minute", "requests so far", "Python blocks", "MiB beside them", "resident MiB"]
+    return title, head, rows
 
 
 def _sandbox_calls(figures: dict[str, dict[str, float]]) -> Table:

@@ -111,8 +111,8 @@ def redis() -> Iterator[str]:
 
 
 @contextmanager
-def gunicorn(kind: str, threads: int, setup: dict[str, Any]) -> Iterator[tuple[int, int]]:
-    """Run the application of `benchmarks.wsgi` in two workers; give the port and gunicorn's pid."""
+def gunicorn(kind: str, threads: int, setup: dict[str, Any]) -> Iterator[tuple[int, int, Path]]:
+    """Run the application of `benchmarks.wsgi` in two workers; give port, pid and their folder."""
     port = free_port()
     arguments = ["--workers", "2", "--worker-class", kind, "--bind", f"127.0.0.1:{port}"]
     arguments += ["--threads", str(threads)] if kind == "gthread" else ["--worker-connections=200"]
@@ -124,9 +124,18 @@ def gunicorn(kind: str, threads: int, setup: dict[str, Any]) -> Iterator[tuple[i
         )
         try:
             _await(lambda: len(list(Path(ready).iterdir())) == 2)
-            yield port, server.pid
+            yield port, server.pid, Path(ready)
         finally:
             _end(server, signal.SIGTERM)
+
+
+def in_use(worker: int, folder: Path) -> dict[str, int]:
+    """Have one of gunicorn's workers tell what its memory holds."""
+    told = folder / str(worker)
+    told.unlink()
+    os.kill(worker, signal.SIGUSR2)
+    _await(told.exists)
+    return json.loads(told.read_text())  # type: ignore[no-any-return]
 
 
 def children(pid: int) -> list[int]:

@@ -34,6 +34,7 @@ class Site:
         self._running = ExitStack()
         self._kind = ""
         self._port = self._pid = 0
+        self._folder = Path()
         self._newcomers = itertools.count(FIRST_NEW)
         self._cookies: dict[int, str] = {}
 
@@ -45,13 +46,16 @@ class Site:
         if kind != self._kind:
             self.close()
             gunicorn = servers.gunicorn(kind, THREADS, self._setup)
-            self._port, self._pid = self._running.enter_context(gunicorn)
+            self._port, self._pid, self._folder = self._running.enter_context(gunicorn)
             self._kind = kind
             if not self._cookies:
                 self._connect(list(OWNERS))
             # New workers open their connections with their first calls.
             self.send(self.calls("/call", 2 * len(OWNERS)))
         return self._pid
+
+    def in_use(self, worker: int) -> dict[str, int]:
+        return servers.in_use(worker, self._folder)
 
     def close(self) -> None:
         self._running.close()

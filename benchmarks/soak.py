@@ -1,4 +1,9 @@
-"""A site kept busy for minutes, and whether its workers' memory stays as it is."""
+"""A site kept busy for minutes, and whether its workers leave anything allocated behind.
+
+Resident memory doesn't tell: the allocators keep what is free, and each thread's arena grows
+with the busiest moment that it ever had. So the verdict is on what is allocated after a
+garbage collection.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,11 @@ from .site import Site, errors_of
 KIND = "gthread"
 #: Seconds between two samples.
 EVERY = 60.0
-#: Bytes that a request may leave behind: Python has no smaller object, so it is none.
-SMALLEST = 16.0
+#: Twenty calls for each login and callback.
+CALLBACKS, CALLS = 20, 400
+#: What a request may leave allocated: less than one block of Python's per callback, and fewer
+#: bytes than the smallest allocation of C has.
+MOST = {"blocks": 0.5 * CALLBACKS / (CALLBACKS + CALLS), "bytes": 16.0}
 
 
 def run(site: Site, seconds: float, every: float = EVERY) -> dict[str, Any]:
@@ -28,8 +36,7 @@ def run(site: Site, seconds: float, every: float = EVERY) -> dict[str, Any]:
         if servers.children(pid) != workers:
             raise RuntimeError("a worker ended")
         at = time.monotonic() - started
-        used = sum(memory(worker) for worker in workers)
-        samples.append({"seconds": round(at), "MiB": used, "served": served})
+        samples.append({"seconds": round(at), "served": served, **_memory(site, workers)})
         if at >= seconds:
             break
         answered, failed = _busy(site, min(started + seconds, time.monotonic() + every))
@@ -39,12 +46,17 @@ def run(site: Site, seconds: float, every: float = EVERY) -> dict[str, Any]:
     return {"kind": KIND, "errors": errors, "requests": served, "samples": samples, **judged}
 
 
+def _memory(site: Site, workers: list[int]) -> dict[str, float]:
+    resident = sum(memory(worker) for worker in workers)
+    used = [site.in_use(worker) for worker in workers]
+    return {"MiB": resident, **{what: sum(one[what] for one in used) for what in MOST}}
+
+
 def _busy(site: Site, until: float) -> tuple[int, int]:
     """Send requests until then; return how many were answered, and how many of them wrongly."""
     served = errors = 0
     while (left := until - time.monotonic()) > 0:
-        # Twenty calls for each login and callback.
-        requests = site.callbacks(site.newcomers(20)) + site.calls("/call", 400)
+        requests = site.callbacks(site.newcomers(CALLBACKS)) + site.calls("/call", CALLS)
         sent = site.send(requests, left)
         served += len(sent["answers"])
         errors += errors_of(sent)
@@ -52,14 +64,19 @@ def _busy(site: Site, until: float) -> tuple[int, int]:
 
 
 def judge(samples: list[dict[str, float]]) -> dict[str, Any]:
-    """Fit a line to the second half of the samples, and tell whether it is flat.
+    """Fit lines to the second half of the samples, and tell whether what is allocated is flat.
 
-    In the first half caches, pools and the allocator's arenas get their size. None stands
-    for a run that was too short to tell.
+    In the first half caches and pools get their size. None stands for a run that was too
+    short to tell.
     """
     warm = samples[len(samples) // 2 :]
     if len(warm) < 3:
-        return {"bytes per request": None, "flat": None}
-    line = linear_regression([s["served"] for s in warm], [s["MiB"] for s in warm])
-    left_behind = line.slope * 2**20
-    return {"bytes per request": left_behind, "flat": left_behind < SMALLEST}
+        return {"per request": None, "flat": None}
+    served = [sample["served"] for sample in warm]
+    grown = {
+        what: linear_regression(served, [sample[what] for sample in warm]).slope
+        for what in ("MiB", *MOST)
+    }
+    flat = all(grown[what] < most for what, most in MOST.items())
+    grown["resident"] = grown.pop("MiB") * 2**20
+    return {"per request": grown, "flat": flat}

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="pip install -r benchmarks/requirements.txt")
 
-from benchmarks import capacity, machine, report, side_by_side, soak
+from benchmarks import capacity, machine, processes, report, side_by_side, soak
 from benchmarks.profiles import group_of
 
 
@@ -78,27 +78,68 @@ def test_growth_is_shown_relative_to_the_smallest() -> None:
     )
 
 
-def _samples(bytes_per_request: float, minutes: int = 10) -> list[dict[str, float]]:
-    """A soak with 10 000 requests a minute, whose first minute fills caches."""
+def _samples(blocks: float = 0, size: float = 0, minutes: int = 10) -> list[dict[str, float]]:
+    """A soak with 10 000 requests a minute, whose first minute fills caches.
+
+    Its resident memory grows by 100 bytes a request, whatever the requests leave behind.
+    """
+    served = [10_000 * minute for minute in range(1, minutes + 1)]
     later = [
-        {"seconds": 60 * m, "MiB": 150 + m * bytes_per_request / 2**20 * 1e4, "served": m * 1e4}
-        for m in range(1, minutes + 1)
+        {
+            "served": count,
+            "MiB": 200 + 100 * count / 2**20,
+            "blocks": 900_000 + blocks * count,
+            "bytes": 5e7 + size * count,
+        }
+        for count in served
     ]
-    return [{"seconds": 0, "MiB": 120.0, "served": 0}, *later]
+    return [{"served": 0, "MiB": 150.0, "blocks": 800_000, "bytes": 4e7}, *later]
 
 
-@pytest.mark.parametrize(("left_behind", "flat"), [(0, True), (-5, True), (8, True), (64, False)])
-def test_memory_is_flat_where_requests_leave_nothing_behind(left_behind: float, flat: bool) -> None:
-    """A leak of one small object by request is found, and the first minute's growth is none."""
-    verdict = soak.judge(_samples(left_behind))
+@pytest.mark.parametrize(
+    ("left_behind", "flat"),
+    [
+        ({}, True),
+        ({"blocks": -0.01, "size": -5}, True),
+        ({"size": 8}, True),
+        ({"size": 24}, False),
+        ({"blocks": 1}, False),
+        # One object by callback.
+        ({"blocks": soak.CALLBACKS / (soak.CALLBACKS + soak.CALLS)}, False),
+    ],
+)
+def test_memory_is_flat_where_requests_leave_nothing_behind(
+    left_behind: dict[str, float], flat: bool
+) -> None:
+    """A leak of one object by callback is found; what allocators keep free is no leak."""
+    verdict = soak.judge(_samples(**left_behind))
 
     assert verdict["flat"] is flat
-    assert verdict["bytes per request"] == pytest.approx(left_behind)
+    assert verdict["per request"] == {
+        "blocks": pytest.approx(left_behind.get("blocks", 0)),
+        "bytes": pytest.approx(left_behind.get("size", 0)),
+        "resident": pytest.approx(100),
+    }
 
 
 def test_a_short_soak_tells_nothing() -> None:
     """Two samples in the second half make no line to judge by."""
-    assert soak.judge(_samples(64, minutes=2)) == {"bytes per request": None, "flat": None}
+    assert soak.judge(_samples(blocks=1, minutes=2)) == {"per request": None, "flat": None}
+
+
+def test_memory_in_use_is_what_objects_hold() -> None:
+    """Small objects count as blocks, large ones as bytes too, until they are let go."""
+    before = processes.in_use()
+    small, large = [object() for _ in range(10_000)], bytes(2**24)
+    within = processes.in_use()
+    assert len(small) == 10_000
+    del small, large
+    after = processes.in_use()
+
+    assert within["blocks"] - before["blocks"] == pytest.approx(10_000, abs=1_000)
+    assert within["bytes"] - before["bytes"] == pytest.approx(2**24, rel=0.1)
+    assert after["blocks"] == pytest.approx(before["blocks"], abs=1_000)
+    assert after["bytes"] == pytest.approx(before["bytes"], abs=2**20)
 
 
 def test_topics_measured_apart_say_so() -> None:
