@@ -163,7 +163,8 @@ def _soak(figures: dict[str, Any]) -> Table:
     if grown is not None:
         verdict += (
             f" (in the second half {grown['blocks']:+.3f} Python blocks and"
-            f" {grown['bytes']:+.1f} bytes beside them a request)"
+            f" {grown['bytes']:+.1f} bytes beside them a request, resident"
+            f" {grown['resident']:+.0f} bytes)"
         )
     errors = f"{figures['errors']} errors in {figures['requests']:,} requests"
     title = f"Memory of two workers ({figures['kind']}): {verdict}, {errors}"

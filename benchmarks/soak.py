@@ -1,8 +1,7 @@
 """A site kept busy for minutes, and whether its workers leave anything allocated behind.
 
-Resident memory doesn't tell: the allocators keep what is free, and each thread's arena grows
-with the busiest moment that it ever had. So the verdict is on what is allocated after a
-garbage collection.
+Resident memory doesn't tell: allocators keep what is free, and glibc's arenas, one for each
+thread, fragment. So the verdict is on what is allocated after a garbage collection.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ KIND = "gthread"
 EVERY = 60.0
 #: Twenty calls for each login and callback.
 CALLBACKS, CALLS = 20, 400
-#: What a request may leave allocated: less than one block of Python's per callback, and fewer
-#: bytes than the smallest allocation of C has.
+#: What a request may leave allocated: less than an object of Python's per callback, and fewer
+#: bytes than any allocation of C has. The caches of threads count as allocated until they are full.
 MOST = {"blocks": 0.5 * CALLBACKS / (CALLBACKS + CALLS), "bytes": 16.0}
 
 
@@ -39,7 +38,7 @@ def run(site: Site, seconds: float, every: float = EVERY) -> dict[str, Any]:
         samples.append({"seconds": round(at), "served": served, **_memory(site, workers)})
         if at >= seconds:
             break
-        answered, failed = _busy(site, min(started + seconds, time.monotonic() + every))
+        answered, failed = _busy(site, time.monotonic() + min(every, seconds - at))
         served += answered
         errors += failed
     judged = judge(samples)
