@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,16 +17,13 @@ import pytest
 import redis
 import requests
 import yaml
+from store.redis_server import Redis
+from store.servers import free_port
 
 from flask_wepay.sandbox.server import LiveSandbox
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "crowdfunding"
 PATIENCE = 60  # seconds
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -52,16 +48,10 @@ def database_url() -> str:
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
-        pytest.skip("Neither redis-server nor valkey-server is installed.")
-    port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
-        wait_until_open(port, process)
-        yield f"redis://127.0.0.1:{port}"
-        process.terminate()
+def redis_url() -> Iterator[str]:
+    server = Redis()
+    yield server.url
+    server.remove()
 
 
 @pytest.fixture

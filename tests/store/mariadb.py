@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from functools import cache
 
 import pytest
-from store.servers import Server, end_with_process, without_table
+from store.servers import Server, end_with_process, free_port, without_table
 
 #: What it keeps need not survive the machine.
 CARELESS = ("--innodb-flush-method=nosync", "--innodb-log-file-size=8M", "--skip-name-resolve")
@@ -36,9 +35,7 @@ class MariaDB(Server):
             *("--auth-root-authentication-method=normal", "--force", *CARELESS),
         )
         (self.directory / "init.sql").write_text(INIT)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.start()
 
     @property

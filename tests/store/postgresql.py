@@ -11,16 +11,24 @@ from pathlib import Path
 import pytest
 from store.servers import Server, end_with_process, without_table
 
+FOR_TESTS = {
+    # What it keeps need not survive the machine.
+    "fsync": "off",
+    # A mistake with time zones shows where it is not UTC.
+    "timezone": "America/New_York",
+}
+
 
 class PostgreSQL(Server):
-    """A server that is reached by a socket in its directory."""
+    """A server that is reached by a socket in its directory; all else is as in its defaults."""
 
     prefix = "wepay-pg-"
     stop_signal = signal.SIGINT
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, **settings: str) -> None:
         super().__init__()
         self._binaries = binaries
+        self._settings = settings
         initdb = self._binaries / "initdb"
         self.run(initdb, "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
         self.start()
@@ -33,11 +41,7 @@ class PostgreSQL(Server):
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.directory),
-            "max_connections": "100",
-            # What it keeps need not survive the machine.
-            "fsync": "off",
-            # A mistake with time zones shows where it is not UTC.
-            "timezone": "America/New_York",
+            **self._settings,
         }
         arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         self.launch(self._binaries / "postgres", "-D", "data", *arguments)
@@ -57,7 +61,7 @@ def takes_connections(directory: Path, **options: object) -> bool:
     return True
 
 
-def _binaries() -> Path | None:
+def find_binaries() -> Path | None:
     """Find the directory of the newest server: Debian keeps them off the PATH."""
     on_path = shutil.which("postgres")
     places = sorted(
@@ -72,10 +76,10 @@ def _binaries() -> Path | None:
 @cache
 def server() -> PostgreSQL | None:
     """Start the one server of this process at first use, or give None where there is none."""
-    binaries = _binaries()
+    binaries = find_binaries()
     if binaries is None:
         return None
-    running = PostgreSQL(binaries)
+    running = PostgreSQL(binaries, **FOR_TESTS)
     end_with_process(running)
     return running
 

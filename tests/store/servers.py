@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
-import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,10 +34,9 @@ class Server:
         """Start the program, and wait until it answers."""
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                [*ending_with_parent(self.stop_signal), *command],
                 stdout=log,
                 stderr=log,
-                preexec_fn=partial(end_with_parent, self.stop_signal),
                 **self._as_user,
             )
         deadline = time.monotonic() + PATIENCE
@@ -101,11 +98,18 @@ def as_user(directory: Path) -> dict[str, object]:
     return here | {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def end_with_parent(number: int) -> None:
-    # A test run that is killed leaves no server behind, where the kernel knows how.
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, number)
+def ending_with_parent(number: signal.Signals) -> list[str]:
+    """Return what starts a program so that the kernel ends it with this process, where it can.
+
+    It is a program, for a function between fork and exec may find a lock of another thread.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, f"--pdeathsig={number.name}", "--"] if setpriv else []
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
