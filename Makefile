@@ -29,7 +29,7 @@ help:
 	@echo 'make docs         build the documentation into docs/_build/html, and check its links, spelling and prose'
 	@echo 'make translations compile what the pages say in other languages'
 	@echo 'make screenshots  take the pictures of the documentation anew'
-	@echo 'make bench        measure this package beside its peers'
+	@echo 'make bench        measure this package beside its peers (ARGS="calls workers --rounds 5" for some of it)'
 	@echo 'make lint         check style, types and the direction of imports'
 	@echo 'make clean        remove all that these commands made, the data of the demo too'
 

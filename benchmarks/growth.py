@@ -6,125 +6,103 @@ size the database is also asked how it finds the rows (EXPLAIN).
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from store.postgresql import PostgreSQL
 
-from . import capacity, certificates, servers
-from .command import OWNERS
-from .processes import ROOT, Child
-from .side_by_side import BURST, cost
+from . import pgbench, provider
+from .contender import BURST, Contender
+from .contenders import Setup
+from .results import Row, Tables
+from .token_table import FIRST_OTHER, OWNERS, TokenTable
+from .turns import apart, in_turns
 
 VIEWS = ("lookup", "call", "callback")
 #: Their statements are all that the token table is asked while users wait.
 EXPLAINED = ("login", "call", "callback")
+OLD_KEY, NEW_KEY = (Fernet.generate_key().decode() for _ in range(2))
 COMMANDS = ("tokens", "prune", "rotate-keys")
-DATABASES = ("SQLite", "PostgreSQL")
-#: Seconds of each of two scripts that pgbench runs.
-PGBENCH_SECONDS = 5
 
 
-def run(directory: Path, sizes: list[int], rounds: int, databases: Any = DATABASES) -> Any:
-    """Return by database, size and then view or command what each costs."""
-    old_key, new_key = (Fernet.generate_key().decode() for _ in range(2))
-    certificate = certificates.make(directory)
-    results: dict[str, Any] = {}
-    for database in databases:
+def run(options: Any, directory: Path) -> Tables:
+    tables: Tables = {}
+    for database in options.databases:
         with (
-            Child("provider", str(certificate)) as provider,
-            _urls(database, directory, sizes) as urls,
+            provider.over_tls(directory) as its_provider,
+            _databases(database, directory, options.sizes) as urls,
         ):
-            setups = {
-                size: {
-                    "provider": f"https://127.0.0.1:{provider.greeting['port']}",
-                    "database": url,
-                    "bundle": str(directory / "tiny.pem"),
-                    "config": {"WEPAY_TOKEN_KEYS": [old_key]},
-                }
-                for size, url in urls.items()
-            }
-            figures = {size: {"fill": _command("fill", setups[size], size)} for size in sizes}
-            largest = max(sizes)
-            if database == "PostgreSQL":
-                figures[largest]["bytes"] = capacity.bytes_per_row(setups[largest])
-            for size, views in _views(setups, rounds).items():
-                figures[size] |= views
-            for size, setup in setups.items():
-                setup["config"] = {"WEPAY_TOKEN_KEYS": [new_key, old_key]}
-                figures[size] |= {command: _command(command, setup) for command in COMMANDS}
-            if database == "PostgreSQL":
-                figures[largest]["capacity"] = capacity.run(
-                    directory, setups[largest], largest, PGBENCH_SECONDS
-                )
-            results[database] = figures
-    return results
+            config = {"WEPAY_TOKEN_KEYS": [OLD_KEY]}
+            bundle = str(directory / "tiny.pem")
+            setups = {n: Setup(its_provider.url(), url, bundle, config) for n, url in urls.items()}
+            tables |= _measure(database, directory, setups, options)
+    return tables
 
 
 @contextmanager
-def _urls(database: str, directory: Path, sizes: list[int]) -> Iterator[dict[int, str]]:
+def _databases(database: str, directory: Path, sizes: list[int]) -> Iterator[dict[int, str]]:
     if database == "SQLite":
         yield {size: f"sqlite:///{directory}/growth-{size}.sqlite" for size in sizes}
         return
-    import psycopg
-
-    with servers.postgresql() as url:
-        host = url.partition("host=")[2]
-        with psycopg.connect(
-            host=host, user="postgres", dbname="postgres", autocommit=True
-        ) as connection:
+    with PostgreSQL() as server:
+        engine = sa.create_engine(server.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
             for size in sizes:
-                connection.execute(f"CREATE DATABASE growth_{size}")
-        yield {size: url.replace("/postgres?", f"/growth_{size}?") for size in sizes}
+                connection.execute(sa.text(f"CREATE DATABASE growth_{size}"))
+        yield {size: server.url.replace("/postgres?", f"/growth_{size}?") for size in sizes}
 
 
-def _views(setups: dict[int, Any], rounds: int) -> dict[int, dict[str, Any]]:
+def _measure(database: str, directory: Path, setups: dict[int, Setup], options: Any) -> Tables:
+    for size, setup in setups.items():
+        with apart(TokenTable, setup) as table:
+            table.fill(size)
+    tables: Tables = {}
     with ExitStack() as stack:
-        children = {
+        each = {
             size: stack.enter_context(
-                Child(
-                    "contender",
-                    "flask_wepay_client",
-                    f"--provider={setup['provider']}",
-                    f"--database={setup['database']}",
-                    f"--bundle={setup['bundle']}",
-                    f"--config={json.dumps(setup['config'])}",
-                    f"--owners={json.dumps(list(OWNERS))}",
-                )
+                apart(Contender, "flask_wepay_client", setup, OWNERS, FIRST_OTHER)
             )
             for size, setup in setups.items()
         }
-        figures: dict[int, dict[str, Any]] = {size: {} for size in setups}
-        for child in children.values():
-            child.ask(do="prepare", connect=False)
-        for view in VIEWS:
-            pairs: dict[int, Any] = {size: [] for size in setups}
-            for turn in range(-1, rounds):
-                for size, child in children.items():
-                    measured = child.ask(do="measure", view=view, count=BURST)
-                    # The first turn warms caches and connections.
-                    pairs[size] += measured if turn >= 0 else []
-            for size in setups:
-                figures[size][view] = cost(pairs[size])
-        for size, child in children.items():
-            plans = [plan for view in EXPLAINED for plan in child.ask(do="explain", view=view)]
-            figures[size]["plans"] = plans
-        return figures
+        rows = tables[f"Growth on {database}"] = _views(each, options.rounds)
+        if database == "PostgreSQL":
+            largest = max(setups)
+            url = setups[largest].database
+            tables["One PostgreSQL by itself"] = pgbench.run(
+                directory, url, largest, each[largest], options.seconds
+            )
+    for command in COMMANDS:
+        figures = {f"{size:,}": _command(command, setup, size) for size, setup in setups.items()}
+        rows[command] = {size: taken for size, (taken, _) in figures.items()}
+        rows[f"{command}, peak memory"] = {size: peak for size, (_, peak) in figures.items()}
+    return tables
 
 
-def _command(name: str, setup: dict[str, Any], *arguments: int) -> dict[str, float]:
-    """Run a command in a process of its own; return seconds, and MiB at its peak."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.command", name, *map(str, arguments)],
-        cwd=ROOT,
-        input=json.dumps(setup),
-        text=True,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(done.stdout)
+def _views(each: dict[int, Contender], rounds: int) -> dict[str, Row]:
+    for contender in each.values():
+        contender.prepare(connect=False)
+    rows: dict[str, Row] = {}
+    for view in VIEWS:
+        tasks = {size: partial(one.measure, view, BURST) for size, one in each.items()}
+        costs = in_turns(tasks, rounds)
+        first = costs[min(each)]
+        rows[view] = {f"{n:,}": f"{cost:.0f} µs ({cost / first:.2f})" for n, cost in costs.items()}
+    scans = {n: [s for view in EXPLAINED for s in one.scans(view)] for n, one in each.items()}
+    rows["statements that scan the table"] = {
+        f"{size:,}": f"{sum(of_size)} of {len(of_size)}" for size, of_size in scans.items()
+    }
+    return rows
+
+
+def _command(command: str, setup: Setup, size: int) -> tuple[str, str]:
+    """Return the time that a command takes, under a new key, and its peak memory."""
+    keys = [NEW_KEY, *setup.config["WEPAY_TOKEN_KEYS"]]
+    with apart(TokenTable, replace(setup, config={"WEPAY_TOKEN_KEYS": keys})) as table:
+        seconds, peak = table.run(command)
+    return f"{seconds:.1f} s ({seconds * 1e6 / size:.0f} µs a row)", f"{peak:.0f} MiB"

@@ -5,41 +5,41 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from statistics import median
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from .processes import ROOT
+from . import ROOT
+from .results import Tables
+from .turns import in_turns
 
-SHARED = "import flask, sqlalchemy, flask_sqlalchemy, flask_login, requests"
 IMPORTS = {
-    "floor": "import sqlite3, urllib3, cryptography.fernet",
-    "authlib_client": "import authlib.integrations.flask_client",
-    "flask_dance_client": "import flask_dance.consumer, flask_dance.consumer.storage.sqla",
-    "flask_wepay_client": "import flask_wepay, flask_wepay.sqla",
+    "Floor": "import sqlite3, urllib3, cryptography.fernet",
+    "Authlib": "import authlib.integrations.flask_client",
+    "Flask-Dance": "import flask_dance.consumer, flask_dance.consumer.storage.sqla",
+    "Flask-WePay": "import flask_wepay, flask_wepay.sqla",
 }
 PROGRAM = """
 import time
-{shared}
-started = time.perf_counter_ns()
-{imports}
-print(time.perf_counter_ns() - started)
+import flask, sqlalchemy, flask_sqlalchemy, flask_login, requests
+started = time.perf_counter()
+{}
+print(time.perf_counter() - started)
 """
 
 
-def run(rounds: int) -> dict[str, float]:
-    """Return the median in milliseconds; the contenders take turns."""
+def run(options: Any, directory: Path) -> Tables:
+    tasks = {name: partial(_import, imports) for name, imports in IMPORTS.items()}
+    taken = in_turns(tasks, min(options.rounds, 10))
+    return {
+        "Import, beyond Flask, SQLAlchemy and requests": {
+            name: {"ms": f"{seconds * 1000:.0f}"} for name, seconds in taken.items()
+        }
+    }
+
+
+def _import(imports: str) -> list[float]:
     # What pip installs is compiled, and so is a checkout after its first import.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    times: dict[str, list[float]] = {name: [] for name in IMPORTS}
-    for turn in range(-1, rounds):
-        for name, imports in IMPORTS.items():
-            program = PROGRAM.format(shared=SHARED, imports=imports)
-            done = subprocess.run(
-                [sys.executable, "-c", program],
-                cwd=ROOT,
-                env=environment,
-                check=True,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            times[name] += [int(done.stdout) / 1e6] if turn >= 0 else []
-    return {name: median(taken) for name, taken in times.items()}
+    program = [sys.executable, "-c", PROGRAM.format(imports)]
+    return [float(subprocess.check_output(program, cwd=ROOT, env=environment))]

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from . import certificates
-from .side_by_side import contenders
-
-VIEWS = ("login", "lookup", "call", "callback")
 #: Whose code a file is; the first match counts.
 GROUPS = {
     "Flask-WePay": r"/flask_wepay/",
@@ -21,7 +17,6 @@ GROUPS = {
     "SQLAlchemy, sqlite3": r"/sqlalchemy/|/flask_sqlalchemy/",
     "cryptography": r"/cryptography/",
     "limits": r"/limits/|/threading\.py",
-    "tenacity": r"/tenacity/",
     "Flask, Werkzeug, ItsDangerous": r"/flask/|/werkzeug/|/itsdangerous/|/flask_login/|/blinker/",
     "json": r"/json/",
     "logging": r"/logging/",
@@ -30,33 +25,10 @@ GROUPS = {
 INTERVAL = 0.001
 
 
-def run(directory: Path, count: int) -> dict[str, Any]:
-    """Return by view the microseconds per request of each group, the bare view's taken off.
-
-    The call trees are apart: they are long, and hold paths.
-    """
-    certificate = certificates.make(directory)
-    with contenders(directory, certificate, "certifi", ["flask_wepay_client"]) as (_, children):
-        child = children["flask_wepay_client"]
-        child.ask(do="prepare")
-        sampled = {view: child.ask(do="profile", view=view, count=count) for view in VIEWS}
-    trees = {view: of_view.pop("tree") for view, of_view in sampled.items()}
-    return {**sampled, "trees": trees}
-
-
-def sample(bare: list[Any], visits: list[Any]) -> dict[str, Any]:
-    """Make requests under the profiler; each is a function without arguments."""
-    without, _ = _sampled(bare)
-    within, tree = _sampled(visits)
-    return {
-        "groups": {group: within[group] - without[group] for group in within},
-        "tree": tree,
-    }
-
-
-def _sampled(visits: list[Any]) -> tuple[Counter[str], str]:
+def sample(visits: list[Callable[[], Any]]) -> Counter[str]:
+    """Make requests under the profiler; return the microseconds per request of each group."""
+    # Contenders that are not profiled would be larger with it.
     from pyinstrument import Profiler
-    from pyinstrument.renderers import ConsoleRenderer
 
     profiler = Profiler(interval=INTERVAL, async_mode="disabled")
     with profiler:
@@ -64,11 +36,7 @@ def _sampled(visits: list[Any]) -> tuple[Counter[str], str]:
             visit()
     groups: Counter[str] = Counter()
     _add(profiler.last_session.root_frame(), groups)
-    for group in groups:
-        groups[group] *= 1e6 / len(visits)
-    shown = {"filter_threshold": 0.01}
-    renderer = ConsoleRenderer(color=False, show_all=True, processor_options=shown)
-    return groups, profiler.output(renderer)
+    return Counter({group: taken * 1e6 / len(visits) for group, taken in groups.items()})
 
 
 def _add(frame: Any, groups: Counter[str], path: str = "") -> None:

@@ -2,27 +2,32 @@
 
 A call is the same one of a `requests.Session` every time, answered in process by the
 sandbox and by requests-mock, which knows the answer beforehand; and over loopback, without
-TLS, by the sandbox as a server and by the minimal provider. The ways take turns.
+TLS, by the sandbox as a server and by the minimal provider.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import requests
 import requests_mock
 
 from flask_wepay.sandbox import Sandbox
+from flask_wepay.sandbox.server import LiveSandbox
 
-from . import suite
-from .processes import Child
-from .side_by_side import BURST
+from . import ROOT
+from .contender import BURST
+from .provider import Provider
+from .results import Row, Tables
+from .turns import apart, in_turns
 
 CALLS = ("user", "checkout/create")
 ACCOUNT = {"name": "A bridge", "description": "Of steel"}
@@ -33,60 +38,109 @@ CHECKOUT = {
     "currency": "USD",
 }
 MOCKED = "http://wepay.example"
+#: A suite of tests, as a user of the pytest plugin would have it.
+SUITE = """
+import certifi
+import pytest
+from benchmarks.contender import create_tables
+from benchmarks.contenders import Setup
+from benchmarks.contenders.flask_wepay_client import make_app
+from flask_wepay.errors import TokenRevoked
+from flask_wepay.sandbox import Sandbox
+
+pytest_plugins = ["flask_wepay.pytest_plugin"]
 
 
-@dataclass
+@pytest.fixture
+def app():
+    app = make_app(Setup(Sandbox().url, "sqlite://", certifi.where(), {"TESTING": True}))
+    create_tables(app)
+    return app
+
+
+@pytest.fixture
+def client(app):
+    client = app.test_client()
+    client.get("/as/1")
+    return client
+"""
+SUITES = {
+    "each connects, calls and revokes": """
+
+def test_{0}(client, wepay_sandbox, wepay_connect):
+    email = "robin{0}@example.com"
+    wepay_connect(client, email=email)
+    assert client.get("/call").text == email
+    wepay_sandbox.revoke(wepay_sandbox.world.user_by_email(email).user_id)
+    with pytest.raises(TokenRevoked):
+        client.get("/call")
+""",
+    "the same application without the sandbox": """
+
+def test_{0}(client):
+    assert client.get("/bare").text == "1"
+""",
+}
+
+
+class Live(LiveSandbox):
+    """The sandbox as a server; what can be called of it can be called from another process."""
+
+    def address(self) -> str:
+        return self.url
+
+
 class Way:
-    """One who answers calls."""
+    """One who answers calls; `turn` is what must be entered for it to answer."""
 
-    url: str
-    token: str
-    account_id: int
-    session: requests.Session
-    #: What must be entered for it to answer.
-    turn: Callable[[], AbstractContextManager[object]] = nullcontext
-
-    @classmethod
-    def with_account(cls, url: str, token: str, turn: Any = nullcontext) -> Way:
-        """Make an account for a user of a sandbox first."""
-        way = cls(url, token, 0, requests.Session(), turn)
+    def __init__(
+        self, url: str, token: str, turn: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
+        self._url, self._token, self.turn = url, token, turn
+        self._session = requests.Session()
         with turn():
-            way.account_id = way.post("account/create", ACCOUNT)["account_id"]
-        return way
-
-    def post(self, call: str, parameters: dict[str, Any]) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        answer = self.session.post(f"{self.url}/v2/{call}", json=parameters, headers=headers)
-        answer.raise_for_status()
-        return answer.json()
+            account_id = self._post("account/create", ACCOUNT).get("account_id")
+        self._parameters = {"user": {}, "checkout/create": CHECKOUT | {"account_id": account_id}}
 
     def make(self, call: str) -> Any:
-        return self.post(call, {} if call == "user" else CHECKOUT | {"account_id": self.account_id})
+        return self._post(call, self._parameters[call])
 
-    def time(self, call: str, count: int) -> list[float]:
-        """Return the microseconds of each of so many calls."""
+    def time(self, call: str) -> list[float]:
+        """Return the microseconds of each of a few calls."""
         times = []
         with self.turn():
-            for _ in range(count):
+            for _ in range(BURST):
                 started = time.perf_counter()
                 self.make(call)
                 times.append((time.perf_counter() - started) * 1e6)
         return times
 
+    def _post(self, call: str, parameters: dict[str, Any]) -> Any:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        answer = self._session.post(f"{self._url}/v2/{call}", json=parameters, headers=headers)
+        answer.raise_for_status()
+        return answer.json()
 
-def run(directory: Path, rounds: int, tests: int) -> dict[str, Any]:
-    """Return microseconds by call and way, and the seconds of a suite of so many tests."""
+
+def run(options: Any, directory: Path) -> Tables:
+    calls = {}
     with _ways() as ways:
-        calls = {call: _measure(ways, call, rounds) for call in CALLS}
-    return {"calls": calls, "suite": suite.run(directory, tests, min(rounds, 3))}
+        for call in CALLS:
+            tasks = {name: partial(way.time, call) for name, way in ways.items()}
+            taken = in_turns(tasks, options.rounds)
+            calls[call] = {name: f"{microseconds:.0f} µs" for name, microseconds in taken.items()}
+    return {
+        "A call of requests, by who answers it": calls,
+        f"{options.tests} tests with the pytest plugin": _suite(
+            directory, options.tests, min(options.rounds, 3)
+        ),
+    }
 
 
 @contextmanager
 def _ways() -> Iterator[dict[str, Way]]:
     sandbox = Sandbox()
-    in_process = Way.with_account(sandbox.url, sandbox.issue_token(), sandbox.joined)
-    with in_process.turn():
-        answers = {call: in_process.make(call) for call in CALLS}
+    in_process = Way(sandbox.url, sandbox.issue_token(), sandbox.joined)
 
     @contextmanager
     def mocked() -> Iterator[None]:
@@ -95,24 +149,36 @@ def _ways() -> Iterator[dict[str, Way]]:
                 mocker.post(f"{MOCKED}/v2/{call}", json=answer)
             yield
 
-    token, account_id = in_process.token, in_process.account_id
-    with Child("provider") as provider, Child("live_sandbox") as live:
-        port, server = provider.greeting["port"], live.greeting
+    with sandbox.joined():
+        answers = {"account/create": ACCOUNT} | {call: in_process.make(call) for call in CALLS}
+    with apart(Provider) as provider, apart(Live) as live:
+        live.start()
         yield {
-            "requests-mock": Way(MOCKED, token, account_id, requests.Session(), mocked),
+            "requests-mock": Way(MOCKED, "a token", mocked),
             "sandbox in process": in_process,
-            "minimal provider": Way(
-                f"http://127.0.0.1:{port}", token, account_id, requests.Session()
-            ),
-            "sandbox as a server": Way.with_account(server["url"], server["token"]),
+            "minimal provider": Way(provider.url(), "a token"),
+            "sandbox as a server": Way(live.address(), live.issue_token()),
         }
 
 
-def _measure(ways: dict[str, Way], call: str, rounds: int) -> dict[str, float]:
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(-1, rounds):
-        for name, way in ways.items():
-            measured = way.time(call, BURST)
-            # The first turn warms caches and connections.
-            times[name] += measured if turn >= 0 else []
-    return {name: median(taken) for name, taken in times.items()}
+def _suite(directory: Path, tests: int, rounds: int) -> dict[str, Row]:
+    """Measure how long pytest takes from start to end."""
+    tasks = {}
+    for number, (what, test) in enumerate(SUITES.items()):
+        suite = directory / f"test_suite_{number}.py"
+        suite.write_text(SUITE + "".join(test.format(number) for number in range(tests)))
+        tasks[what] = partial(_pytest, suite, tests)
+    seconds = in_turns(tasks, rounds, warm_up=0)
+    return {what: {"seconds in all": f"{taken:.1f} s"} for what, taken in seconds.items()}
+
+
+def _pytest(suite: Path, tests: int) -> list[float]:
+    command = [sys.executable, "-m", "pytest", "-q", "-c/dev/null", "-p", "no:cacheprovider", suite]
+    # Other plugins than its own are not what is measured.
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    started = time.perf_counter()
+    said = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    taken = time.perf_counter() - started
+    if f"{tests} passed" not in said.stdout:
+        raise RuntimeError(said.stdout + said.stderr)
+    return [taken]

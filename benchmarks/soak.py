@@ -7,12 +7,12 @@ thread, fragment. So the verdict is on what is allocated after a garbage collect
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from statistics import linear_regression
 from typing import Any
 
-from . import servers
-from .processes import memory
-from .site import Site, errors_of
+from .results import Tables
+from .site import Answer, Site, opened
 
 KIND = "gthread"
 #: Seconds between two samples.
@@ -24,42 +24,48 @@ CALLBACKS, CALLS = 20, 400
 MOST = {"blocks": 0.5 * CALLBACKS / (CALLBACKS + CALLS), "bytes": 16.0}
 
 
-def run(site: Site, seconds: float, every: float = EVERY) -> dict[str, Any]:
+def run(options: Any, directory: Path) -> Tables:
     """Keep a site busy for so long, and note its workers' memory every minute."""
+    rows = {}
     samples: list[dict[str, float]] = []
     errors = served = 0
-    pid = site.serve(KIND)
-    workers = servers.children(pid)
-    started = time.monotonic()
-    while True:
-        if servers.children(pid) != workers:
-            raise RuntimeError("a worker ended")
-        at = time.monotonic() - started
-        samples.append({"seconds": round(at), "served": served, **_memory(site, workers)})
-        if at >= seconds:
-            break
-        answered, failed = _busy(site, time.monotonic() + min(every, seconds - at))
-        served += answered
-        errors += failed
-    judged = judge(samples)
-    return {"kind": KIND, "errors": errors, "requests": served, "samples": samples, **judged}
+    with opened(directory, KIND) as site:
+        workers = site.workers()
+        started = time.monotonic()
+        while True:
+            if site.workers() != workers:
+                raise RuntimeError("a worker ended")
+            at = time.monotonic() - started
+            sample = _memory(site)
+            samples.append({"served": served, **sample})
+            rows[f"minute {round(at / 60, 1):g}"] = {
+                "requests so far": f"{served:,}",
+                "Python blocks": f"{sample['blocks']:,}",
+                "MiB beside them": f"{sample['bytes'] / 2**20:.2f}",
+                "resident MiB": f"{sample['MiB']:.1f}",
+            }
+            if at >= options.seconds:
+                break
+            answers = _busy(site, time.monotonic() + min(EVERY, options.seconds - at))
+            served += len(answers)
+            errors += sum(answer.is_error() for answer in answers)
+    verdict = as_words(judge(samples))
+    title = f"Memory of two workers ({KIND}): {verdict}, {errors} errors in {served:,} requests"
+    return {title: rows}
 
 
-def _memory(site: Site, workers: list[int]) -> dict[str, float]:
-    resident = sum(memory(worker) for worker in workers)
-    used = [site.in_use(worker) for worker in workers]
+def _memory(site: Site) -> dict[str, float]:
+    resident = sum(worker.memory_info().rss for worker in site.workers()) / 2**20
+    used = [site.in_use(worker) for worker in site.workers()]
     return {"MiB": resident, **{what: sum(one[what] for one in used) for what in MOST}}
 
 
-def _busy(site: Site, until: float) -> tuple[int, int]:
-    """Send requests until then; return how many were answered, and how many of them wrongly."""
-    served = errors = 0
+def _busy(site: Site, until: float) -> list[Answer]:
+    """Send requests until then."""
+    answers = []
     while (left := until - time.monotonic()) > 0:
-        requests = site.callbacks(site.newcomers(CALLBACKS)) + site.calls("/call", CALLS)
-        sent = site.send(requests, left)
-        served += len(sent["answers"])
-        errors += errors_of(sent)
-    return served, errors
+        answers += site.send(site.callbacks(CALLBACKS) + site.calls("/call", CALLS), left)
+    return answers
 
 
 def judge(samples: list[dict[str, float]]) -> dict[str, Any]:
@@ -79,3 +85,14 @@ def judge(samples: list[dict[str, float]]) -> dict[str, Any]:
     flat = all(grown[what] < most for what, most in MOST.items())
     grown["resident"] = grown.pop("MiB") * 2**20
     return {"per request": grown, "flat": flat}
+
+
+def as_words(judged: dict[str, Any]) -> str:
+    if judged["flat"] is None:
+        return "too short a run to tell"
+    flat = "flat" if judged["flat"] else "not flat"
+    grown = (
+        "in the second half {blocks:+.3f} Python blocks and {bytes:+.1f} bytes beside them"
+        " a request, resident {resident:+.0f} bytes"
+    )
+    return f"{flat} ({grown.format(**judged['per request'])})"

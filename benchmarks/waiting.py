@@ -5,95 +5,67 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import certifi
-import sqlalchemy as sa
+from flask import Flask
+from store.postgresql import PostgreSQL
 
-from flask_wepay import current_wepay, wepay_required
 from flask_wepay.tokens import Token
 
-from . import servers
-from .browser import Browser
-from .contenders import Setup
+from .contender import Browser, Contender
+from .contenders import CLIENT_ID, Setup
 from .contenders.flask_wepay_client import make_base
+from .provider import Provider
+from .results import Row, Tables
+from .token_table import analyze
+from .turns import apart, in_turns
 
 #: Seconds that the slow provider takes, how many threads ask it, and how often each does.
 SLOW, THREADS, TIMES = 0.5, 40, 5
 POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 120}
 #: How many authorizations an owner had.
 FORMER = (1, 1_000, 10_000)
-DATABASES = ("SQLite", "PostgreSQL")
 
 
-def run(directory: Path, rounds: int, databases: Any = DATABASES) -> dict[str, Any]:
-    """Return calls per second and connections held, and the microseconds of a lookup."""
+def run(options: Any, directory: Path) -> Tables:
+    former: dict[str, Row] = {}
+    for database in options.databases:
+        if database == "SQLite":
+            former[database] = _former(f"sqlite:///{directory}/former.sqlite", options.rounds)
+        else:
+            with PostgreSQL() as server:
+                former[database] = _former(server.url, options.rounds)
     return {
-        "slow": _slow(f"sqlite:///{directory}/slow.sqlite", min(TIMES, rounds)),
-        "former": {name: _former(name, directory, rounds) for name in databases},
+        "40 threads, a pool of 15, and a WePay that takes half a second": _slow(
+            f"sqlite:///{directory}/slow.sqlite", min(TIMES, options.rounds)
+        ),
+        "A lookup of one owner, by how many former authorizations there are": former,
     }
 
 
-class _Slow(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        time.sleep(SLOW)
-        body = b'{"user_id": 1, "state": "registered", "email": "user@example.com"}'
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def _slow(url: str, times: int) -> dict[str, Row]:
+    config = {"SQLALCHEMY_ENGINE_OPTIONS": POOL, "WEPAY_TIMEOUT": 120}
+    with apart(Provider, None, SLOW) as provider:
+        setup = Setup(provider.url(), url, certifi.where(), config)
+        contender = Contender("flask_wepay_client", setup)
+        contender.prepare()
+        views = {"pay": "call", "commit-and-pay": "commit-and-call"}
+        return {name: _load(contender.app, view, times) for name, view in views.items()}
 
 
-@contextmanager
-def _slow_provider() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def _slow(url: str, times: int) -> dict[str, Any]:
-    with _slow_provider() as provider:
-        config = {"SQLALCHEMY_ENGINE_OPTIONS": POOL, "WEPAY_TIMEOUT": 120}
-        app, db = make_base(Setup(provider, url, certifi.where(), config))
-
-        @app.get("/pay")
-        @wepay_required
-        def pay() -> str:
-            return current_wepay.call("user")["email"]
-
-        @app.get("/commit-and-pay")
-        @wepay_required
-        def commit_and_pay() -> str:
-            db.session.commit()
-            return current_wepay.call("user")["email"]
-
-        with app.app_context():
-            db.create_all()
-            app.extensions["wepay"].store.adopt("1", Token(f"STAGE_{secrets.token_hex(16)}", 1))
-            pool = db.engine.pool
-        # The user, whom only one of them may create.
-        Browser(app).get("/as/1")
-        return {view: _load(app, view, pool, times) for view in ("pay", "commit-and-pay")}
-
-
-def _load(app: Any, view: str, pool: Any, times: int) -> dict[str, float]:
+def _load(app: Flask, view: str, times: int) -> Row:
+    with app.app_context():
+        pool = app.extensions["sqlalchemy"].engine.pool
+    browsers = [Browser(app) for _ in range(THREADS)]
+    for browser in browsers:
+        browser.get("/as/1")
     held: list[int] = []
     done = threading.Event()
 
@@ -101,71 +73,53 @@ def _load(app: Any, view: str, pool: Any, times: int) -> dict[str, float]:
         while not done.wait(SLOW / 10):
             held.append(pool.checkedout())
 
-    def visit(_: int) -> None:
-        browser = Browser(app)
-        browser.get("/as/1")
-        for _ in range(times):
-            assert browser.get(f"/{view}").status == 200
-
     threading.Thread(target=watch, daemon=True).start()
     started = time.monotonic()
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(visit, range(THREADS)))
-    seconds = time.monotonic() - started
+        list(threads.map(lambda one: [one.get(f"/{view}") for _ in range(times)], browsers))
+    per_second = THREADS * times / (time.monotonic() - started)
     done.set()
-    return {"per second": THREADS * times / seconds, "held": median(held or [0])}
+    return {"calls per second": f"{per_second:.0f}", "connections held": f"{median(held):.0f}"}
 
 
-def _former(database: str, directory: Path, rounds: int) -> dict[int, float]:
-    urls = servers.postgresql() if database == "PostgreSQL" else nullcontext(None)
-    with urls as url:
-        setup = Setup(
-            "http://127.0.0.1:9", url or f"sqlite:///{directory}/former.sqlite", certifi.where(), {}
-        )
-        app, db = make_base(setup)
-        with app.app_context():
-            db.create_all()
-            store, table = app.extensions["wepay"].store, app.extensions["token_table"]
-            for former in FORMER:
-                with db.engine.begin() as connection:
-                    connection.execute(table.insert(), list(_dead(f"{former}", former - 1)))
-                store.adopt(f"{former}", Token(f"STAGE_{secrets.token_hex(16)}", 1))
-            with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(sa.text("ANALYZE"))
-            figures: dict[int, list[float]] = {former: [] for former in FORMER}
-            for _ in range(5 * rounds):
-                for former, times in figures.items():
-                    times.append(_timed(lambda owner=f"{former}": store.find(owner)))
-            db.engine.dispose()
-    return {former: median(times) for former, times in figures.items()}
+def _former(url: str, rounds: int) -> Row:
+    app, db = make_base(Setup("http://127.0.0.1:9", url, certifi.where(), {}))
+    with app.app_context():
+        db.create_all()
+        store, table = app.extensions["wepay"].store, app.extensions["token_table"]
+        for former in FORMER:
+            with db.engine.begin() as connection:
+                connection.execute(table.insert(), list(_dead(f"{former}", former)))
+            store.adopt(f"{former}", _token())
+        analyze(db.engine)
+        tasks = {former: partial(_timed, store, f"{former}") for former in FORMER}
+        taken = in_turns(tasks, 5 * rounds, warm_up=0)
+        db.engine.dispose()
+    return {f"{former:,}": f"{microseconds:.0f} µs" for former, microseconds in taken.items()}
+
+
+def _token() -> Token:
+    return Token(f"STAGE_{secrets.token_hex(16)}", 1)
 
 
 def _dead(owner: str, count: int) -> Iterator[dict[str, Any]]:
+    """Make so many rows of an owner: one was never granted, the others were replaced."""
     began = datetime.now(UTC) - timedelta(days=count + 1)
     for number in range(count):
-        then = began + timedelta(days=number)
+        then = began + timedelta(days=number) if number else None
         yield {
-            "client_id": 12345,
+            "client_id": CLIENT_ID,
             "owner": owner,
             "state_hash": secrets.token_hex(32),
-            "user_id": 1,
-            "created_at": then,
+            "created_at": then or began,
+            "user_id": then and 1,
             "granted_at": then,
             "revoked_at": then,
-            "reason": "replaced",
+            "reason": then and "replaced",
         }
-    # An INSERT of nothing is refused.
-    yield {
-        **dict.fromkeys(("user_id", "granted_at", "revoked_at"), None),
-        "client_id": 12345,
-        "owner": owner,
-        "state_hash": secrets.token_hex(32),
-        "created_at": began,
-        "reason": None,
-    }
 
 
-def _timed(work: Callable[[], Any]) -> float:
+def _timed(store: Any, owner: str) -> list[float]:
     started = time.perf_counter_ns()
-    work()
-    return (time.perf_counter_ns() - started) / 1000
+    store.find(owner)
+    return [(time.perf_counter_ns() - started) / 1000]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_wepay import WePay, current_wepay
+from flask_wepay import WePay, current_wepay, wepay_required
 from flask_wepay.sqla import WePayTokenMixin
 
 from . import Addresses, Setup
@@ -20,11 +20,17 @@ CONFIG = {
 
 
 def make_app(setup: Setup) -> Flask:
-    app, _ = make_base(setup)
+    app, db = make_base(setup)
 
     @app.get("/lookup")
     def look_up() -> str:
         return str(len(current_wepay.token.access_token))
+
+    @app.get("/commit-and-call")
+    @wepay_required
+    def commit_and_call() -> str:
+        db.session.commit()
+        return current_wepay.call("user")["email"]
 
     add_calls(app, lambda: current_wepay.call("user")["email"])
     return app

@@ -15,19 +15,25 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SMALL = (
-    *("--bundles", "tiny", "--databases", "SQLite", "--sizes", 100, "--rounds", 1, "--tests", 2),
+    *("--bundles", "tiny", "--sizes", 100, "--rounds", 1, "--tests", 2),
     *("--requests", 20, "--passes", 1, "--seconds", 1),
 )
 
 
 def run(out: Path, *what: str) -> dict[str, Any]:
-    """Run ``python -m benchmarks``, and give the results that it keeps."""
-    command = [sys.executable, "-m", "benchmarks", *what, "--no-plot", "--out", out, *SMALL]
+    """Run ``python -m benchmarks``, and give the tables that it keeps, by topic and title."""
+    databases = ["SQLite", "PostgreSQL"] if _has_servers() else ["SQLite"]
+    options = ("--out", out, *SMALL, "--databases", *databases)
     done = subprocess.run(
-        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmarks", *what, *map(str, options)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads((out / "results.json").read_text())
+    kept = json.loads((out / "results.json").read_text())
+    return {topic: of_topic["tables"] for topic, of_topic in kept.items()}
 
 
 @pytest.fixture(scope="session")
@@ -39,16 +45,14 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def results(out: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """All that was measured; two benchmarks run at a time, for here nobody minds."""
-    for package in ("flask_dance", "pyinstrument", "requests_mock", "trustme"):
-        pytest.importorskip(package, reason="pip install -r benchmarks/requirements.txt")
     start = partial(run, tmp_path_factory.mktemp("results"))
     with ThreadPoolExecutor() as pool:
         beside = pool.submit(start, "side-by-side", "growth", "calls", "sandbox")
         run(out, "imports", "waiting")
-        return run(out, "profile", *_served()) | beside.result()
+        served = ("workers", "soak") if _has_servers() else ()
+        return run(out, "profile", *served) | beside.result()
 
 
-def _served() -> tuple[str, ...]:
-    """Name the benchmarks that need servers, where this machine has them."""
+def _has_servers() -> bool:
     postgresql = any(Path("/usr/lib").glob("postgresql/*/bin/initdb"))
-    return ("workers", "soak") if postgresql and shutil.which("redis-server") else ()
+    return postgresql and shutil.which("redis-server") is not None

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from datetime import timedelta
+import time
+from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trustme", reason="pip install -r benchmarks/requirements.txt")
-
-from benchmarks import capacity, machine, processes, report, side_by_side, soak
+from benchmarks import memory, results, soak, turns
+from benchmarks.contender import Contender
+from benchmarks.contenders import Setup
 from benchmarks.profiles import group_of
 
 
-def test_bare_view_is_taken_off() -> None:
-    """A view's cost is the median of its time less that of the bare view beside it."""
-    figures = side_by_side.cost([(1_000, 6_000), (90_000, 97_000), (2_000, 1_000_000)])
+def test_bare_view_is_taken_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A view's cost is its time less that of the bare view just before it, in microseconds."""
+    setup = Setup("https://127.0.0.1:9", f"sqlite:///{tmp_path}/floor.sqlite", "", {})
+    contender = Contender("floor", setup)
+    # What somebody's login takes, the bare view twice, and the view.
+    ticks = itertools.accumulate((0, 10**9, 0, 90_000, 0, 2_000, 0, 9_000))
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: next(ticks))
 
-    assert figures["cost"] == 7
-    assert figures["requests"] == 3
+    assert contender.measure("login") == [7]
 
 
-def test_ratio_is_to_the_floor() -> None:
-    """Twice the floor's cost is a ratio of two, whatever the bare views cost."""
-    times = {"floor": [(5_000, 6_000)], "flask_wepay_client": [(100_000, 102_000)]}
+def test_tasks_take_turns() -> None:
+    """Each task is carried out once a round, and the first rounds count for nothing."""
+    figures = {"a": iter([100.0, 1.0, 9.0, 2.0]), "b": iter([100.0, 5.0, 5.0, 5.0])}
+    done = []
 
-    figures = side_by_side.summarize(times)
+    def task(name: str) -> list[float]:
+        done.append(name)
+        return [next(figures[name])]
 
-    assert figures["floor"]["ratio"] == 1
-    assert figures["flask_wepay_client"]["ratio"] == 2
+    medians = turns.in_turns({"a": lambda: task("a"), "b": lambda: task("b")}, 3, warm_up=1)
+
+    assert medians == {"a": 2, "b": 5}
+    assert [set(done[turn : turn + 2]) for turn in range(0, 8, 2)] == [{"a", "b"}] * 4
 
 
 @pytest.mark.parametrize(
@@ -45,37 +55,22 @@ def test_time_goes_to_whose_code_runs(path: str, group: str) -> None:
     assert group_of(path) == group
 
 
-def test_growth_is_shown_relative_to_the_smallest() -> None:
-    """A view's cell says how its cost compares with the smallest table's, a command's by row."""
-    results = {
-        "growth": {
-            "SQLite": {
-                "1000": {
-                    "call": {"cost": 100.0},
-                    "prune": {"seconds": 1.5, "peak": 80.4},
-                    "plans": ["SEARCH wepay_token USING INDEX", "SCAN wepay_token"],
-                },
-                "100000": {
-                    "call": {"cost": 120.0},
-                    "prune": {"seconds": 15.0, "peak": 81.0},
-                    "plans": ["SEARCH wepay_token USING INDEX"],
-                },
-            }
-        }
-    }
+def test_tables_are_shown_by_the_documentation() -> None:
+    """A table has its title, and rows of names and cells."""
+    rows = {"login": {"Floor": "1 µs", "Limit": 2}, "call": {"Floor": "3 µs", "Limit": 4}}
 
-    (table,) = report.tables(results)["growth"]
-
-    assert table == (
-        "Growth on SQLite",
-        ["rows", "1,000", "100,000"],
-        [
-            ["call", "100 µs (1.00)", "120 µs (1.20)"],
-            ["prune", "1.5 s (1500 µs a row)", "15.0 s (150 µs a row)"],
-            ["prune, peak memory", "80 MiB", "81 MiB"],
-            ["statements that scan the table", "1 of 2", "0 of 1"],
-        ],
-    )
+    assert results.as_rst({"Two views": rows}).splitlines() == [
+        ".. table:: Two views",
+        "   :widths: auto",
+        "",
+        "   =====  =======  =======",
+        "   ..     Floor    Limit",
+        "   =====  =======  =======",
+        "   login  1 µs     2",
+        "   call   3 µs     4",
+        "   =====  =======  =======",
+        "",
+    ]
 
 
 def _samples(blocks: float = 0, size: float = 0, minutes: int = 10) -> list[dict[str, float]]:
@@ -129,12 +124,12 @@ def test_a_short_soak_tells_nothing() -> None:
 
 def test_memory_in_use_is_what_objects_hold() -> None:
     """Small objects count as blocks, large ones as bytes too, until they are let go."""
-    before = processes.in_use()
+    before = memory.in_use()
     small, large = [object() for _ in range(10_000)], bytes(2**24)
-    within = processes.in_use()
+    within = memory.in_use()
     assert len(small) == 10_000
     del small, large
-    after = processes.in_use()
+    after = memory.in_use()
 
     assert within["blocks"] - before["blocks"] == pytest.approx(10_000, abs=1_000)
     assert within["bytes"] - before["bytes"] == pytest.approx(2**24, rel=0.1)
@@ -144,15 +139,15 @@ def test_memory_in_use_is_what_objects_hold() -> None:
 
 def test_topics_measured_apart_say_so() -> None:
     """What an earlier run on another version measured is not passed off as this one's."""
-    facts = {"machine": "2 cores", "system": "Linux", "packages": {"Flask": "3.1.3"}}
-    old = facts | {"date": "2026-01-01"}
-    new = facts | {"date": "2026-02-01", "revision": "8f3e2d1"}
+    facts = {"machine": "2 cores", "system": "Linux", "packages": "Flask 3.1.3"}
+    old = {"measured": facts | {"date": "2026-01-01", "commit": "ad85250"}}
+    new = {"measured": facts | {"date": "2026-02-01", "commit": "8f3e2d1"}}
 
-    apart = report.as_rst({"measured": {"imports": old, "growth": new, "calls": new}})["measured"]
-    together = report.as_rst({"measured": {"growth": new, "calls": new}})["measured"]
+    apart = results.measured({"imports": old, "growth": new, "calls": new})
+    together = results.measured({"growth": new, "calls": new})
 
     assert apart.splitlines() == [
-        "Measured (imports) on 2026-01-01: 2 cores; Linux; Flask 3.1.3.",
+        "Measured (imports) on 2026-01-01, at commit ad85250: 2 cores; Linux; Flask 3.1.3.",
         "",
         "Measured (growth, calls) on 2026-02-01, at commit 8f3e2d1: 2 cores; Linux; Flask 3.1.3.",
     ]
@@ -161,22 +156,10 @@ def test_topics_measured_apart_say_so() -> None:
 
 def test_the_machine_is_described_without_its_name() -> None:
     """Cores, processor, system and versions are told, and nothing of whose machine it is."""
-    facts = machine.facts()
+    facts = results.facts()
 
-    assert set(facts) == {"machine", "system", "revision", "packages"}
+    assert set(facts) == {"date", "commit", "machine", "system", "packages"}
     assert re.fullmatch(r"\d+ cores, [^/]+", facts["machine"])
     assert re.fullmatch(r"\w+, Python [\d.]+\w*", facts["system"])
-    assert re.fullmatch(r"unknown|[\w.-]+", facts["revision"])
-    assert all(re.fullmatch(r"[\w.+]+", number) for number in facts["packages"].values())
-
-
-def test_statements_become_a_script_of_pgbench() -> None:
-    """Parameters become variables or values, each once, and a per cent sign itself."""
-    sql = "UPDATE t SET a = a - %(a_1)s, b = %(b)s WHERE %(owner_1)s = owner AND 7 %% 2 = 1"
-
-    script = capacity.script([(sql, {"a_1": timedelta(seconds=60), "b": "it's", "owner_1": "1"})])
-
-    assert script == (
-        "UPDATE t SET a = a - INTERVAL '60.0 seconds', b = 'it''s'"
-        " WHERE :owner = owner AND 7 % 2 = 1;\n"
-    )
+    assert re.fullmatch(r"[\w.-]+", facts["commit"])
+    assert re.fullmatch(r"([\w-]+ [\w.+]+(, )?)+", facts["packages"])

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from flask import Flask
 from store import mariadb
 from store.postgresql import database_url
+from store.statements import Statement, on_tokens, plan, scans, sent
 
-from benchmarks.statements import Statement, on_tokens, plan, scans, sent
 from flask_wepay import WePay
 from flask_wepay.pytest_plugin import Connect, DeliverIPN
 from flask_wepay.sandbox import Sandbox

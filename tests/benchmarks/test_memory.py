@@ -9,12 +9,9 @@ from functools import partial
 
 import pytest
 
-pytest.importorskip("trustme", reason="pip install -r benchmarks/requirements.txt")
-
-from benchmarks import certificates
+from benchmarks import provider
 from benchmarks.contender import Contender
 from benchmarks.contenders import Setup
-from benchmarks.processes import Child
 
 VIEWS = ("login", "callback", "lookup", "call", "calls")
 TIMES = 20
@@ -24,12 +21,10 @@ TIMES = 20
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contender]:
     """Flask-WePay's contender on SQLite, with a provider in another process."""
     directory = tmp_path_factory.mktemp("site")
-    certificate = certificates.make(directory)
-    with Child("provider", str(certificate)) as provider:
-        address = f"https://127.0.0.1:{provider.greeting['port']}"
+    with provider.over_tls(directory) as its_provider:
         database = f"sqlite:///{directory / 'site.db'}"
-        setup = Setup(address, database, str(directory / "tiny.pem"), {})
-        contender = Contender("flask_wepay_client", setup, [1])
+        setup = Setup(its_provider.url(), database, str(directory / "tiny.pem"), {})
+        contender = Contender("flask_wepay_client", setup)
         contender.prepare()
         yield contender
         with contender.app.app_context():

@@ -49,9 +49,8 @@ def database_url() -> str:
 
 @pytest.fixture
 def redis_url() -> Iterator[str]:
-    server = Redis()
-    yield server.url
-    server.remove()
+    with Redis() as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -20,15 +20,15 @@ FOR_TESTS = {
 
 
 class PostgreSQL(Server):
-    """A server that is reached by a socket in its directory; all else is as in its defaults."""
+    """A server that is reached by a socket in its directory; its other defaults stay."""
 
     prefix = "wepay-pg-"
     stop_signal = signal.SIGINT
 
-    def __init__(self, binaries: Path, **settings: str) -> None:
-        super().__init__()
-        self._binaries = binaries
+    def __init__(self, **settings: str) -> None:
+        self._binaries = find_binaries()
         self._settings = settings
+        super().__init__()
         initdb = self._binaries / "initdb"
         self.run(initdb, "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
         self.start()
@@ -61,8 +61,8 @@ def takes_connections(directory: Path, **options: object) -> bool:
     return True
 
 
-def find_binaries() -> Path | None:
-    """Find the directory of the newest server: Debian keeps them off the PATH."""
+def find_binaries() -> Path:
+    """Find the newest server, which Debian keeps off the PATH, or skip the test."""
     on_path = shutil.which("postgres")
     places = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: float(place.parent.name)
@@ -70,25 +70,16 @@ def find_binaries() -> Path | None:
     if on_path is not None:
         places.append(Path(on_path).resolve().parent)
     places = [place for place in places if (place / "initdb").exists()]
-    return places[-1] if places else None
+    if not places:
+        pytest.skip("PostgreSQL's binaries are neither on the PATH nor in /usr/lib/postgresql")
+    return places[-1]
 
 
 @cache
-def server() -> PostgreSQL | None:
-    """Start the one server of this process at first use, or give None where there is none."""
-    binaries = find_binaries()
-    if binaries is None:
-        return None
-    running = PostgreSQL(binaries, **FOR_TESTS)
-    end_with_process(running)
-    return running
-
-
 def own_server() -> PostgreSQL:
-    """Give a server that may be stopped and started, or skip the test."""
-    running = server()
-    if running is None:
-        pytest.skip("PostgreSQL's binaries are neither on the PATH nor in /usr/lib/postgresql")
+    """Give the one server of this process, which a test may stop if it starts it again."""
+    running = PostgreSQL(**FOR_TESTS)
+    end_with_process(running)
     return running
 
 

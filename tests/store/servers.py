@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 #: Seconds for a server to start or to stop.
 PATIENCE = 30
@@ -65,6 +65,12 @@ class Server:
         """End, and leave nothing behind."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
 
 def end_with_process(server: Server) -> None:

@@ -9,8 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from store.owners import BILL, MARY, Platform, analyze
-
-from benchmarks.statements import plan
+from store.statements import plan
 
 #: Rows of other owners, so that reading all of them would not be the cheapest.
 OTHERS = 3000

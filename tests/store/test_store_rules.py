@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import DeclarativeBase
 from store.owners import BILL, MARY, Platform, analyze
+from store.statements import plan, scans
 
-from benchmarks.statements import plan, scans
 from flask_wepay import WePay, signals
 from flask_wepay.errors import (
     NotAuthorized,
