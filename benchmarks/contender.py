@@ -27,6 +27,7 @@ FIRST_NEW = 1_001
 NEVER_CONNECTED = 1_000
 #: Requests of each contender in one turn, where they are not made one by one.
 BURST = 5
+LOGIN = "/wepay/login"
 
 
 class Browser:
@@ -64,7 +65,7 @@ class Contender:
         module = importlib.import_module(f"benchmarks.contenders.{name}")
         self._make_app = partial(module.make_app, setup)
         self.app = self._make_app()
-        self.addresses = module.ADDRESSES
+        self._bare_login = getattr(module, "BARE_LOGIN", "/bare-redirect")
         self._owners = owners
         self._turns = itertools.cycle(owners)
         self._newcomers = itertools.count(first_new)
@@ -82,14 +83,18 @@ class Contender:
         self.app = self._make_app()
         self._browsers.clear()
 
+    def bare(self, view: str) -> str:
+        """Return where a view is without its OAuth part."""
+        return {"login": self._bare_login, "callback": "/bare-redirect"}.get(view, "/bare")
+
     def measure(self, view: str, count: int = 1, abandoned: int = 0) -> list[float]:
         """Return what a view takes beyond the bare one just before it, in microseconds."""
-        bare, _ = self.addresses.of(view)
+        bare = self.bare(view)
         beyond = []
         for _ in range(count):
             browser = self._visitor(view)
             for _ in range(abandoned):
-                browser.get(self.addresses.login)
+                browser.get(LOGIN)
             address = self._address(view, browser)
             # Whoever's turn it was before has the processor's caches.
             browser.get(bare)
@@ -101,7 +106,7 @@ class Contender:
 
     def count(self, view: str) -> int:
         """Return the SQL statements of a view, less those of the bare one."""
-        bare, _ = self.addresses.of(view)
+        bare = self.bare(view)
         return len(self.statements(view)) - len(self._sent(self._visitor(view), bare))
 
     def statements(self, view: str) -> list[Statement]:
@@ -118,7 +123,7 @@ class Contender:
     def profile(self, view: str, count: int) -> dict[str, float]:
         """Return whose code runs for how long in a view, less that of the bare one."""
         self.measure(view, BURST)
-        bare, _ = self.addresses.of(view)
+        bare = self.bare(view)
         visits = []
         for _ in range(count):
             browser = self._visitor(view)
@@ -149,8 +154,8 @@ class Contender:
     def _address(self, view: str, browser: Browser) -> str:
         """Return where a view is; for a callback, log the browser in at the provider."""
         if view != "callback":
-            return self.addresses.of(view)[1]
-        return back(browser.get(self.addresses.login).location, self.addresses.callback)
+            return LOGIN if view == "login" else f"/{view}"
+        return back(browser.get(LOGIN).location)
 
     def _sent(self, browser: Browser, address: str) -> list[Statement]:
         if "sqlalchemy" in self.app.extensions:
@@ -165,10 +170,10 @@ class Contender:
         return statements
 
 
-def back(location: str, callback: str) -> str:
+def back(location: str) -> str:
     """Return where the provider sends a browser that it was sent to."""
     (state,) = parse_qs(urlsplit(location).query)["state"]
-    return f"{callback}?code={secrets.token_urlsafe(16)}&state={state}"
+    return f"/wepay/callback?code={secrets.token_urlsafe(16)}&state={state}"
 
 
 def create_tables(app: Flask) -> None:

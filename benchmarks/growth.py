@@ -71,16 +71,21 @@ def _measure(database: str, directory: Path, setups: dict[int, Setup], options: 
             for size, setup in setups.items()
         }
         rows = tables[f"Growth on {database}"] = _views(each, options.rounds)
-        if database == "PostgreSQL":
-            largest = max(setups)
-            url = setups[largest].database
-            tables["One PostgreSQL by itself"] = pgbench.run(
-                directory, url, largest, each[largest], options.seconds
-            )
+        largest = max(setups)
+        url = setups[largest].database
+        statements = [each[largest].statements(view) for view in ("lookup", "callback")]
+        # Before the commands rewrite it.
+        row_size = pgbench.bytes_per_row(url) if database == "PostgreSQL" else 0
     for command in COMMANDS:
         figures = {f"{size:,}": _command(command, setup, size) for size, setup in setups.items()}
         rows[command] = {size: taken for size, (taken, _) in figures.items()}
         rows[f"{command}, peak memory"] = {size: peak for size, (_, peak) in figures.items()}
+    if database == "PostgreSQL":
+        carried = pgbench.run(directory, url, largest, *statements, options.seconds)
+        carried["bytes per row, indexes included"] = row_size
+        tables["One PostgreSQL by itself"] = {
+            what: {"at the largest size": f"{figure:,.0f}"} for what, figure in carried.items()
+        }
     return tables
 
 

@@ -102,7 +102,7 @@ class Site:
     def _callbacks(self, users: list[int]) -> list[Request]:
         cookies = self._cookies_of(users)
         answers = self.send([Request("/wepay/login?force=1", cookie) for cookie in cookies], 60)
-        return [Request(back(a.location, "/wepay/callback"), a.cookie) for a in answers]
+        return [Request(back(a.location), a.cookie) for a in answers]
 
     def _cookies_of(self, users: list[int]) -> list[str]:
         unknown = [user for user in dict.fromkeys(users) if user not in self._cookies]

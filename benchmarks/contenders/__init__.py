@@ -1,9 +1,10 @@
-"""The same application in several ways; each module has a `make_app` and knows its addresses.
+"""The same application in several ways; each module has a `make_app`.
 
 All keep a session cookie. All but the floor share `platform`: Flask-Login and
 Flask-SQLAlchemy with their defaults. Each measured view has a bare one beside it, which is
-the view without its OAuth part, and whose time is taken off. `bare_session` and
-`authlib_kept` take part in the benchmark of calls only.
+the view without its OAuth part, and whose time is taken off: "/bare-redirect" of a login or a
+callback, where a module does not name another one in `BARE_LOGIN`, and "/bare" of the others.
+`bare_session` and `authlib_kept` take part in the benchmark of calls only.
 """
 
 from __future__ import annotations
@@ -30,21 +31,3 @@ class Setup:
     bundle: str
     #: Further settings of Flask-WePay.
     config: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where a contender's views are, and what each is without its OAuth part."""
-
-    login: str
-    callback: str
-    #: What a login is without OAuth: a redirect, that knows the user or does not.
-    bare_login: str = "/bare-redirect"
-
-    def of(self, view: str) -> tuple[str, str]:
-        """Return the addresses of a bare view and of the view."""
-        if view == "login":
-            return self.bare_login, self.login
-        if view == "callback":
-            return "/bare-redirect", self.callback
-        return "/bare", f"/{view}"

@@ -13,10 +13,8 @@ from flask import Flask, redirect, url_for
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from . import CLIENT_ID, CLIENT_SECRET, SCOPES, Addresses, Setup
+from . import CLIENT_ID, CLIENT_SECRET, SCOPES, Setup
 from .platform import add_calls, make_platform
-
-ADDRESSES = Addresses("/wepay/login", "/wepay/authorize")
 
 
 def make_app(setup: Setup) -> Flask:
@@ -76,7 +74,7 @@ def make_base(setup: Setup) -> tuple[Flask, OAuth]:
     def login() -> Response:
         return oauth.wepay.authorize_redirect(url_for("authorize", _external=True))
 
-    @app.get("/wepay/authorize")
+    @app.get("/wepay/callback")
     @login_required
     def authorize() -> Response:
         token = oauth.wepay.authorize_access_token()

@@ -10,10 +10,8 @@ from authlib.integrations.requests_client import OAuth2Auth
 from flask import Flask
 
 from . import Setup
-from .authlib_client import ADDRESSES, make_base
+from .authlib_client import make_base
 from .platform import add_calls
-
-__all__ = ["ADDRESSES", "make_app"]
 
 
 def make_app(setup: Setup) -> Flask:

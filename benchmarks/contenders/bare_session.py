@@ -18,10 +18,8 @@ from flask import Flask, g
 from flask_login import current_user
 
 from . import Setup
-from .flask_wepay_client import ADDRESSES, make_base
+from .flask_wepay_client import make_base
 from .platform import add_calls
-
-__all__ = ["ADDRESSES", "make_app"]
 
 KEY = Fernet.generate_key().decode()
 

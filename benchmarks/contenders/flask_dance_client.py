@@ -10,11 +10,11 @@ from flask_dance.consumer import OAuth2ConsumerBlueprint
 from flask_dance.consumer.storage.sqla import OAuthConsumerMixin, SQLAlchemyStorage
 from flask_login import current_user
 
-from . import CLIENT_ID, CLIENT_SECRET, SCOPES, Addresses, Setup
+from . import CLIENT_ID, CLIENT_SECRET, SCOPES, Setup
 from .platform import add_calls, make_platform
 
 # Its login does not look at the user, so neither does the bare view beside it.
-ADDRESSES = Addresses("/login/wepay", "/login/wepay/authorized", "/nobody-redirect")
+BARE_LOGIN = "/nobody-redirect"
 
 
 def make_app(setup: Setup) -> Flask:
@@ -33,9 +33,11 @@ def make_app(setup: Setup) -> Flask:
         token_url=f"{setup.provider}/v2/oauth2/token",
         authorization_url=f"{setup.provider}/v2/oauth2/authorize",
         scope=",".join(SCOPES),
+        login_url="/login",
+        authorized_url="/callback",
         storage=SQLAlchemyStorage(OAuth, db.session, user=current_user),
     )
-    app.register_blueprint(blueprint, url_prefix="/login")
+    app.register_blueprint(blueprint, url_prefix="/wepay")
 
     @app.get("/lookup")
     def look_up() -> str:

@@ -8,10 +8,9 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wepay import WePay, current_wepay, wepay_required
 from flask_wepay.sqla import WePayTokenMixin
 
-from . import Addresses, Setup
+from . import Setup
 from .platform import add_calls, make_platform
 
-ADDRESSES = Addresses("/wepay/login", "/wepay/callback")
 CONFIG = {
     "WEPAY_ENVIRONMENT": "sandbox",
     # The budget's own cost without its limit, which is what the default is for.

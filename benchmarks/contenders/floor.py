@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import hmac
-import json
-import secrets
 import sqlite3
 import time
-from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-import urllib3
 from cryptography.fernet import Fernet
-from flask import Flask, abort, redirect, request, session
+from flask import Flask, redirect, session
 from werkzeug.wrappers import Response
 
-from . import CALLS, CLIENT_ID, CLIENT_SECRET, SCOPES, SECRET_KEY, Addresses, Setup
+from . import CALLS, SECRET_KEY, Setup
+from .by_hand import Client
 
-ADDRESSES = Addresses("/wepay/login", "/wepay/callback")
-REDIRECT_URI = "https://localhost/wepay/callback"
 TABLE = """
     CREATE TABLE IF NOT EXISTS token (
         id INTEGER PRIMARY KEY, owner TEXT NOT NULL, state_hash TEXT NOT NULL UNIQUE,
@@ -31,8 +24,7 @@ TABLE = """
 def make_app(setup: Setup) -> Flask:
     app = Flask("floor")
     app.config.update(SECRET_KEY=SECRET_KEY)
-    provider = urlsplit(setup.provider)
-    pool = urllib3.HTTPSConnectionPool(provider.hostname, provider.port, ca_certs=setup.bundle)
+    client = Client("floor", setup)
     fernet = Fernet(Fernet.generate_key())
     connection = sqlite3.connect(
         setup.database.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False
@@ -48,34 +40,6 @@ def make_app(setup: Setup) -> Flask:
         ).fetchone()
         return fernet.decrypt(ciphertext).decode()
 
-    def post(call: str, body: dict[str, Any], access_token: str | None = None) -> Any:
-        headers = {"Content-Type": "application/json", "User-Agent": "floor"}
-        if access_token is not None:
-            headers["Authorization"] = f"Bearer {access_token}"
-        answer = pool.request(
-            "POST", f"/v2/{call}", body=json.dumps(body), headers=headers, timeout=20, retries=False
-        )
-        if answer.status != 200:
-            abort(502)
-        return json.loads(answer.data)
-
-    def exchange() -> dict[str, Any]:
-        return post(
-            "oauth2/token",
-            {
-                "client_id": CLIENT_ID,
-                "client_secret": CLIENT_SECRET,
-                "redirect_uri": REDIRECT_URI,
-                "code": request.args["code"],
-            },
-        )
-
-    def check_state() -> str:
-        state = session.pop("state", "")
-        if not state or not hmac.compare_digest(state, request.args["state"]):
-            abort(400)
-        return state
-
     @app.get("/as/<user_id>")
     def log_in(user_id: str) -> str:
         session["user"] = user_id
@@ -90,32 +54,19 @@ def make_app(setup: Setup) -> Flask:
         assert session["user"]
         return redirect("/")
 
-    @app.get("/wepay/login")
-    def login() -> Response:
-        session["state"] = secrets.token_urlsafe(32)
-        arguments = {
-            "client_id": CLIENT_ID,
-            "redirect_uri": REDIRECT_URI,
-            "scope": ",".join(SCOPES),
-            "state": session["state"],
-        }
-        return redirect(f"{setup.provider}/v2/oauth2/authorize?{urlencode(arguments)}")
+    app.get("/wepay/login")(client.login)
 
     @app.get("/wepay/callback")
     def callback() -> Response:
-        state = check_state()
+        state = client.check_state()
         connection.execute(
             "INSERT INTO token (owner, state_hash) VALUES (?, ?)", (session["user"], state)
         )
-        answer = exchange()
+        answer = client.exchange()
+        sealed = fernet.encrypt(answer["access_token"].encode()).decode()
         connection.execute(
             "UPDATE token SET user_id = ?, token = ?, granted_at = ? WHERE state_hash = ?",
-            (
-                answer["user_id"],
-                fernet.encrypt(answer["access_token"].encode()).decode(),
-                time.time(),
-                state,
-            ),
+            (answer["user_id"], sealed, time.time(), state),
         )
         return redirect("/")
 
@@ -125,11 +76,11 @@ def make_app(setup: Setup) -> Flask:
 
     @app.get("/call")
     def call() -> str:
-        return post("user", {}, token())["email"]
+        return client.post("user", {}, token())["email"]
 
     @app.get("/calls")
     def calls() -> str:
         access_token = token()
-        return str([post("user", {}, access_token)["email"] for _ in range(CALLS)])
+        return str([client.post("user", {}, access_token)["email"] for _ in range(CALLS)])
 
     return app
