@@ -24,6 +24,8 @@ _SECRETS = re.compile(
 
 def printable(text: str) -> str:
     """Escape what could control a terminal, forge a log line, or fail to encode."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

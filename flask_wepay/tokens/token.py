@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -20,6 +21,7 @@ __all__ = [
 #: Signed 64 bits: https://developer.wepay.com/api/api-calls/oauth2
 LARGEST_INTEGER = 2**63 - 1
 LONGEST_ACCESS_TOKEN = 255
+_VISIBLE = re.compile(r"[!-~]*")
 
 
 class MalformedToken(ValueError):
@@ -176,7 +178,7 @@ def check_access_token(value: object) -> str:
     token = plain(value)
     if token is None or not 0 < len(token) <= LONGEST_ACCESS_TOKEN:
         raise MalformedToken("'access_token' is not a string of 1 to 255 characters")
-    if not all("!" <= character <= "~" for character in token):
+    if not _VISIBLE.fullmatch(token):
         raise MalformedToken("'access_token' has characters that no header can carry")
     return token
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -30,7 +31,6 @@ __all__ = ["blueprint"]
 
 #: The most bytes of an IPN's body; a user's IPN has some twenty.
 LARGEST_IPN = 64 * 1024
-LONGEST_ARGUMENT = 255
 #: Seconds after which the page of a login in progress refreshes.
 RELOAD_SECONDS = 2
 
@@ -42,6 +42,8 @@ blueprint = OnEveryHost(
     # Without a WEPAY_URL_PREFIX this is next to the application's own /static.
     static_url_path="/_static",
 )
+_ARGUMENT = re.compile(r"[!-~]{1,255}")
+
 _logger = logging.getLogger("flask_wepay")
 
 
@@ -176,9 +178,7 @@ def _enter() -> State:
 def _secret(name: str) -> Secret | None:
     """Return an argument if it is short printable ASCII and given once, else None."""
     values = request.args.getlist(name)
-    if len(values) != 1 or not 0 < len(values[0]) <= LONGEST_ARGUMENT:
-        return None
-    return Secret(values[0]) if all("!" <= c <= "~" for c in values[0]) else None
+    return Secret(values[0]) if len(values) == 1 and _ARGUMENT.fullmatch(values[0]) else None
 
 
 def _ipn_body() -> Mapping[str, object]:
