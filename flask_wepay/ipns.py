@@ -171,7 +171,7 @@ def _look(state: State, authorization: Authorization, deadline: Deadline) -> boo
     :raises WePayError: if WePay's answer isn't conclusive.
     """
     try:
-        token = authorization.open()
+        token = authorization.token
     except TokenUnreadable as error:
         _logger.error("An IPN can't be handled, because its token is unreadable: %s", error)
         return False

@@ -158,7 +158,7 @@ class Machine(RuleBasedStateMachine):
         assert bool(candidates) == works
         if works:
             _, token = self.granted[owner][-1]
-            assert candidates[0].open().access_token == token.access_token
+            assert candidates[0].token.access_token == token.access_token
 
     @rule(owner=owners)
     def lose_and_use(self, owner: str) -> None:

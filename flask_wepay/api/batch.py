@@ -118,7 +118,7 @@ def _choose(
 def _next(candidates: Candidates) -> tuple[Authorization, Token] | WePayError:
     try:
         authorization = candidates.next("batch/create")
-        return authorization, authorization.open()
+        return authorization, authorization.token
     except WePayError as error:
         return error
 

@@ -60,7 +60,7 @@ class WePayClient:
         :raises StoreUnavailable: if the database doesn't answer.
         """
         candidates = self._find().candidates
-        return candidates[0].open() if candidates else None
+        return candidates[0].token if candidates else None
 
     def call(
         self,
@@ -151,7 +151,7 @@ class WePayClient:
         while True:
             authorization = candidates.next(call.name)
             outcome = self._state.caller.send(
-                call, authorization.open(), deadline, share=share, owner=self.owner
+                call, authorization.token, deadline, share=share, owner=self.owner
             )
             if not candidates.ended(authorization, call.name, outcome):
                 break

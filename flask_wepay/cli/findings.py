@@ -57,7 +57,7 @@ def _wepay(state: State) -> Iterator[Finding]:
     application: dict[str, Any] | None = None
     try:
         if settings.access_token is not None:
-            _ask(state, "user", {}, state.store.find(MERCHANT).candidates[0].open())
+            _ask(state, "user", {}, state.store.find(MERCHANT).candidates[0].token)
         if secret:
             identity = {"client_id": settings.client_id, "client_secret": secret}
             application = _ask(state, "app", identity)

@@ -102,7 +102,7 @@ def _state_of(table: Maintenance, row: Any, created_at: datetime) -> str:
         young = datetime.now(UTC) - created_at < A_MINUTE
         return "pending" if young else "abandoned"
     try:
-        token = table.authorization(row).open()
+        token = table.authorization(row).token
     except TokenUnreadable:
         return "unreadable"
     if token.expired:
@@ -156,7 +156,7 @@ def living(table: Maintenance, bar: Any) -> Iterator[Living]:
         if row.granted_at is not None and row.revoked_at is None:
             authorization = table.authorization(row)
             try:
-                token = authorization.open()
+                token = authorization.token
             except TokenUnreadable:
                 token = None
             if token is not None and not token.expired:

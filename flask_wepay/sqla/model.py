@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -91,13 +91,9 @@ def newest_first(columns: Any) -> tuple[sa.ColumnElement[Any], ...]:
 
 
 def authorization_of(row: sa.Row[Any], keyring: Keyring) -> Authorization:
-    """Return the authorization of a row with a token, which its first use decrypts."""
-
-    @cache
-    def open_once() -> Token:
-        return _open(row, keyring)
-
-    return Authorization(row.owner, row.user_id, open_once, row.id, row.state_hash)
+    """Return the authorization of a row with a token."""
+    opener = partial(_open, row, keyring)
+    return Authorization(row.owner, row.user_id, opener, row.id, row.state_hash)
 
 
 def unreadable(row: sa.Row[Any], reason: str) -> TokenUnreadable:

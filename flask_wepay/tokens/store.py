@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 from ..errors import ConfigurationError
@@ -52,18 +53,26 @@ class Ended(Exception):
     """Raised when a disconnect ended the pending row during the exchange."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Authorization:
-    """An active authorization; its token is decrypted when it is used."""
+    """An active authorization."""
 
     owner: str
     #: WePay's id of the user; None only for WEPAY_ACCESS_TOKEN.
     user_id: int | None
-    #: Return the decrypted token, or raise TokenUnreadable.
+    #: Returns the token, or raises TokenUnreadable.
     open: Callable[[], Token] = field(repr=False, compare=False)
     #: Identifies the row together with :attr:`state_hash`, because SQLite reuses ids.
     id: int = 0
     state_hash: str = ""
+
+    @cached_property
+    def token(self) -> Token:
+        """The token, which is decrypted when it is first used.
+
+        :raises TokenUnreadable: if no key decrypts it.
+        """
+        return self.open()
 
 
 @dataclass(frozen=True, slots=True)

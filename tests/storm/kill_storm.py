@@ -343,7 +343,7 @@ def _judge_owner(
     first, second = use(app, owner), use(app, owner)
     with app.app_context():
         candidates = app.extensions["wepay"].store.find(owner).candidates
-        next_token = candidates[0].open().access_token if candidates else None
+        next_token = candidates[0].token.access_token if candidates else None
     if first != second or first not in (None, user_id) or (first is not None and not kept):
         verdict.wrong += 1
         print("wrong", owner, user_id, first, second, row, file=sys.stderr)  # noqa: T201
