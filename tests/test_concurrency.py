@@ -183,7 +183,7 @@ def test_identical_callbacks(platform: Platform) -> None:
     back = platform.authorized(first)
     cookie = first.get_cookie("session")
     assert cookie is not None
-    barrier = Barrier(20)
+    barrier = Barrier(20, timeout=30)
 
     def call_back(browser: FlaskClient) -> TestResponse:
         barrier.wait()
@@ -236,7 +236,7 @@ def test_one_signal_when_workers_begin_at_different_ends(platform: Platform) -> 
     overlap(platform, [("alice", BILL)] * 2, (0, 1), (0, 1))
     platform.revoke(BILL)
     state = platform.app.extensions["wepay"]
-    barrier = Barrier(2)
+    barrier = Barrier(2, timeout=30)
 
     def find_dead(authorization: Any) -> None:
         from flask_wepay.api.candidates import signal_end
@@ -248,7 +248,7 @@ def test_one_signal_when_workers_begin_at_different_ends(platform: Platform) -> 
             signal_end(state, authorization, "revoked")
 
     with platform.app.app_context():
-        found = state.store.find("alice").candidates
+        found = state.store.find("alice", fresh=True).candidates
     with platform.received(signals.wepay_token_revoked) as told, ThreadPoolExecutor() as pool:
         list(pool.map(find_dead, found))
 
@@ -345,7 +345,7 @@ def crowd(
 def test_every_answer_belongs_to_its_caller(crowd: tuple[Platform, dict[str, str]]) -> None:
     """64 threads for 200 owners, a forked worker, one context for all: no answer goes astray."""
     platform, owners = crowd
-    barrier = Barrier(64)
+    barrier = Barrier(64, timeout=30)
 
     def ask(thread: int) -> list[tuple[str, str]]:
         # So two different threads ask for each owner.

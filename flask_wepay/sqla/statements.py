@@ -33,7 +33,9 @@ class Statements:
         # The worker that started an exchange has a minute to grant the row.
         self._pending = sa.and_(*undecided, row.created_at > moment(A_MINUTE)).label("pending")
 
-        self.look_up = _look_up(table, mine)
+        #: The owner's newest row, active or ended.
+        self.newest = _newest(table, mine, *columns_of(table))
+        self.others = _others(table, mine)
         self.predecessors = _predecessors(table, mine)
         #: The owners, as the database compares them, whose rows a disconnect would end.
         self.owners = sa.select(row.owner).where(*mine, row.revoked_at.is_(None))
@@ -92,32 +94,27 @@ class Statements:
         )
 
 
-def _look_up(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[Any]:
-    """Select the owner's newest row, active or ended, and the active rows of its WePay user.
+def _others(table: sa.Table, mine: tuple[Condition, ...]) -> sa.Select[Any]:
+    """Select the owner's active rows beside the newest one, of the same WePay user.
 
-    An older authorization of another WePay user is never a candidate: the money
-    would go to the wrong merchant.
+    An authorization of another WePay user is never a candidate: the money would go to the
+    wrong merchant.
     """
-    newest = _newest(table, mine, table.c.id, table.c.user_id).cte("newest")
-    row, columns = table.c, columns_of(table)
-    first = sa.select(*columns).join(newest, row.id == newest.c.id)
-    others = (
-        sa.select(*columns)
-        .join(newest, row.user_id == newest.c.user_id)
+    row = table.c
+    return (
+        sa.select(*columns_of(table))
         .where(
             *mine,
+            row.user_id == sa.bindparam("user_id"),
             row.granted_at.is_not(None),
             row.revoked_at.is_(None),
             sa.or_(row.expires_at.is_(None), row.expires_at > sa.bindparam("now")),
-            row.id != newest.c.id,
+            row.id != sa.bindparam("newest"),
         )
         # By a column that is NULL in all of them, in the order of the index of these rows.
         .order_by(row.revoked_at.desc(), *newest_first(row))
         .limit(MOST_CANDIDATES)
     )
-    # By its columns: before SQLAlchemy 2.0.38, threads that compile the whole lose some of them.
-    both = sa.union_all(first, sa.select(*others.subquery().columns))
-    return both.order_by(*newest_first(both.selected_columns))
 
 
 def _predecessors(table: sa.Table, mine: tuple[Condition, ...]) -> sa.CompoundSelect[Any]:

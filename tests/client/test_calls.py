@@ -253,7 +253,7 @@ def test_one_select_per_request_and_owner(
     client.get("/view")
     client.get("/view")
 
-    assert [statement.split()[0] for statement in statements] == ["WITH", "WITH"]
+    assert [statement.split()[0] for statement in statements] == ["SELECT", "SELECT"]
 
 
 @pytest.mark.usefixtures("alice")

@@ -87,7 +87,7 @@ class MarkOnNothing(Rules):
 class FallBackToAnyUser(Rules):
     """Use whatever living row the owner has."""
 
-    def find(self, world: World, owner: str) -> tuple[Row, ...]:
+    def others(self, world: World, owner: str, user: str | None) -> tuple[Row, ...]:
         return tuple(sorted(self.alive(world, owner), key=lambda row: -(row.granted_at or 0)))
 
 
@@ -101,18 +101,17 @@ class NoGuard(Rules):
 class NewestOnly(Rules):
     """Give up where the newest row is dead."""
 
-    def find(self, world: World, owner: str) -> tuple[Row, ...]:
-        granted = [row for row in world.rows if row.owner == owner and row.granted_at is not None]
-        newest = max(granted, key=lambda row: row.granted_at or 0, default=None)
+    def others(self, world: World, owner: str, user: str | None) -> tuple[Row, ...]:
+        newest = self.newest(world, owner)
         return (newest,) if newest is not None and newest.reason is None else ()
 
 
 class LivingRowsOnlySayWhose(Rules):
     """Let the newest living row say which WePay user is the owner's."""
 
-    def find(self, world: World, owner: str) -> tuple[Row, ...]:
+    def newest(self, world: World, owner: str) -> Row | None:
         living = replace(world, rows=tuple(self.alive(world, owner)))
-        return super().find(living, owner)
+        return super().newest(living, owner)
 
 
 class ReplaceByClock(Rules):

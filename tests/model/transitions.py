@@ -94,13 +94,14 @@ class Rules:
         row = replace(row, user=user, token=token, granted_at=clock)
         return replace(world, clock=clock).with_row(row)
 
-    def find(self, world: World, owner: str) -> tuple[Row, ...]:
-        """Give what may be used, newest first."""
+    def newest(self, world: World, owner: str) -> Row | None:
+        """Give the newest row, which says whose the owner is."""
         granted = [row for row in world.rows if row.owner == owner and row.granted_at is not None]
-        if not granted:
-            return ()
-        newest = max(granted, key=lambda row: row.granted_at or 0)
-        living = [row for row in self.alive(world, owner) if row.user == newest.user]
+        return max(granted, key=lambda row: row.granted_at or 0, default=None)
+
+    def others(self, world: World, owner: str, user: str | None) -> tuple[Row, ...]:
+        """Give what may be used of that user, newest first."""
+        living = [row for row in self.alive(world, owner) if row.user == user]
         return tuple(sorted(living, key=lambda row: -(row.granted_at or 0)))
 
     def end(self, world: World, state: str, reason: str) -> World:
@@ -177,9 +178,16 @@ class Use:
     def steps(self, rules: Rules, world: World, place: Place) -> Steps:
         step, tried, *row = place
         if step == "find":
-            untried = [r for r in rules.find(world, self.owner) if r.state not in tried]
-            place = ("ask", tried | {untried[0].state}, untried[0]) if untried else DONE
+            newest = rules.newest(world, self.owner)
+            place = DONE if newest is None else ("others", tried, newest)
+            if newest is not None and newest.reason is None and newest.state not in tried:
+                place = ("ask", tried | {newest.state}, newest)
             yield f"find {self.owner}", world, place
+        elif step == "others":
+            others = rules.others(world, self.owner, row[0].user)
+            untried = [r for r in others if r.state not in tried]
+            place = ("ask", tried | {untried[0].state}, untried[0]) if untried else DONE
+            yield f"find others of {self.owner}", world, place
         elif step == "ask":
             yield from _ask(rules, world, row[0], self.inconclusive, ("mark", tried, row[0]), DONE)
         else:
@@ -299,7 +307,8 @@ def _judge(rules: Rules, world: World, trace: tuple[str, ...]) -> None:
         check(first is None or first[0] == expected, f"{owner} acted as another WePay user")
         check(first == kept, f"{owner} lost a live token" if kept else f"{owner} used {first}")
         check(second == first, f"{owner} was not healed by one use")
-        candidates = rules.find(after, owner)
+        newest = rules.newest(after, owner)
+        candidates = rules.others(after, owner, newest.user) if newest is not None else ()
         head = (candidates[0].user, candidates[0].token) if candidates else None
         check(head == kept, f"{owner} has a stale token first")
 

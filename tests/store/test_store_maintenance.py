@@ -29,7 +29,7 @@ def superseded(platform: Platform) -> list[bool]:
 def is_used(platform: Platform, owner: str) -> list[bool]:
     """Tell of each living row of an owner, oldest first, whether a call would use it."""
     with platform.app.app_context():
-        used = {one.id for one in platform.store.find(owner).candidates}
+        used = {one.id for one in platform.store.find(owner, fresh=True).candidates}
     return [row.id in used for row in platform.rows() if row.revoked_at is None]
 
 
