@@ -19,7 +19,8 @@ from .session import (
     Bind,
     bind_of,
     commit,
-    holds_connection,
+    has_hooks,
+    held,
     joined_to,
     like,
     pinned,
@@ -47,8 +48,9 @@ class Transaction:
 
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
         """Execute a statement as the application's session would."""
-        result: Any = self.session.execute(statement, parameters)
-        return result  # type: ignore[no-any-return]
+        executor: Any = self.session if has_hooks(self.session) else self.connection
+        result: sa.CursorResult[Any] = executor.execute(statement, parameters)
+        return result
 
     def rows(self, query: sa.Executable, parameters: Any = None) -> Sequence[sa.Row[Any]]:
         """Execute a query and return all of its rows."""
@@ -76,17 +78,20 @@ class Database:
         pool. `fresh` uses another connection nevertheless if one is available.
         """
         session = self._session()
-        bind = self._bind(session)
-        if holds_connection(session, bind):
-            if session.is_active and not (fresh and self._has_room(session, bind)):
-                joined = joined_to(session, bind)
-                with translated(), unprepared(joined.connection()):
-                    return _rows(joined.execute(query, parameters))
-            if not self._has_room(session, bind):
-                raise StoreUnavailable(
-                    "The session's transaction has failed, and there is no other connection: roll"
-                    " the transaction back first."
-                )
+        with translated():
+            bind = self._bind(session)
+            connection = held(session, bind)
+            if connection is not None:
+                has_room = (fresh or not session.is_active) and self._has_room(session, bind)
+                if session.is_active and not has_room:
+                    with unprepared(connection):
+                        joined = Transaction(joined_to(session, bind), connection)
+                        return joined.rows(query, parameters)
+                if not has_room:
+                    raise StoreUnavailable(
+                        "The session's transaction has failed, and there is no other connection:"
+                        " roll the transaction back first."
+                    )
         return self._repeat(
             READ_SECONDS,
             was_ended,
@@ -153,7 +158,8 @@ class Database:
 
     def engine(self) -> sa.Engine:
         """Return the engine of the token table's database."""
-        return self._bind(self._session()).engine
+        with translated():
+            return self._bind(self._session()).engine
 
     def recover(self) -> None:
         """Roll back a failed transaction of the application's session."""
@@ -182,8 +188,9 @@ class Database:
     def can_write_apart(self) -> bool:
         """Return whether a transaction next to the application's own is possible right now."""
         session = self._session()
-        bind = self._bind(session)
-        return not holds_connection(session, bind) or self._has_room(session, bind)
+        with translated():
+            bind = self._bind(session)
+            return held(session, bind) is None or self._has_room(session, bind)
 
     def _has_room(self, session: Session, bind: Bind) -> bool:
         """Return whether another transaction is possible next to one that holds a connection."""
@@ -193,8 +200,7 @@ class Database:
         pool = bind.pool
         if bind.dialect.name == "sqlite" and session.is_active:
             # The view may hold the only write lock, and the only connection.
-            with translated():
-                connection = session.connection(bind_arguments={"bind": bind})
+            connection = session.connection(bind_arguments={"bind": bind})
             driver: Any = connection.connection.driver_connection
             if driver.in_transaction:
                 return False
@@ -238,8 +244,7 @@ class Database:
             return repeated(attempt, seconds, again)
 
     def _bind(self, session: Session) -> Bind:
-        with translated():
-            return bind_of(session, self._mapper, self._insert)
+        return bind_of(session, self._mapper, self._insert)
 
     def _session(self) -> Session:
         return plain(self._session_of_the_app())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy.exc import (
@@ -102,13 +101,15 @@ def repeated(
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class translated:  # noqa: N801
     """Turn SQLAlchemy's exceptions into StoreUnavailable."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise StoreUnavailable(
-            f"The token table can't be used right now ({type(error).__name__}). If it is missing or"
-            " lacks a column, run your migrations; otherwise check the database."
-        ) from error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, SQLAlchemyError):
+            raise StoreUnavailable(
+                f"The token table can't be used right now ({type(error).__name__}). If it is"
+                " missing or lacks a column, run your migrations; otherwise check the database."
+            ) from error

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..errors import StoreUnavailable
-from .session import Bind, holds_connection, unprepared
+from .session import Bind, held, unprepared
 
 __all__ = ["Place", "is_guarded", "is_told", "move", "place_of", "refuse_guarded"]
 
@@ -41,10 +41,9 @@ _IS_GUARDED = sa.text(
 
 def place_of(session: Session, bind: Bind) -> Place | None:
     """Return the place of the session's transaction, if it is on PostgreSQL."""
-    usable = session.is_active and holds_connection(session, bind)
-    if not usable or bind.dialect.name != "postgresql":
+    connection = held(session, bind) if session.is_active else None
+    if connection is None or bind.dialect.name != "postgresql":
         return None
-    connection = session.connection(bind_arguments={"bind": bind})
     with unprepared(connection):
         return Place(*connection.execute(_ASK).one())
 

@@ -8,7 +8,7 @@ events. So our own transactions use a session that has all of these.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +22,8 @@ __all__ = [
     "Bind",
     "bind_of",
     "commit",
-    "holds_connection",
+    "has_hooks",
+    "held",
     "joined_to",
     "like",
     "pinned",
@@ -122,23 +123,33 @@ def bind_of(session: Session, mapper: Mapper[Any], insert: sa.Insert) -> Bind:
         ) from error
 
 
-def holds_connection(session: Session, bind: Bind) -> bool:
-    """Return whether the session's transaction already has a connection of a bind."""
+def held(session: Session, bind: Bind) -> sa.Connection | None:
+    """Return the connection of a bind that the session's transaction already has, or None."""
     transaction = session.get_transaction()
-    return transaction is not None and bind in transaction._connections  # noqa: SLF001
+    if transaction is None or bind not in transaction._connections:  # noqa: SLF001
+        return None
+    return transaction._connections[bind][0]  # noqa: SLF001
 
 
-@contextmanager
-def unprepared(connection: sa.Connection) -> Iterator[None]:
+def has_hooks(session: Session) -> bool:
+    """Return whether a statement of the session differs from one of its connection."""
+    method = getattr(session.execute, "__func__", None)
+    return method is not Session.execute or bool(session.dispatch.do_orm_execute)
+
+
+def unprepared(connection: sa.Connection) -> AbstractContextManager[None]:
     """Keep psycopg from preparing statements in a block.
 
     Behind a pooler in transaction mode, a prepared statement may be another client's statement
     of the same name.
     """
-    driver: Any = connection.connection.driver_connection
-    if connection.dialect.driver != "psycopg" or driver is None:
-        yield
-        return
+    is_psycopg = connection.dialect.driver == "psycopg"
+    driver = connection.connection.driver_connection if is_psycopg else None
+    return nullcontext() if driver is None else _without_threshold(driver)
+
+
+@contextmanager
+def _without_threshold(driver: Any) -> Iterator[None]:
     threshold, driver.prepare_threshold = driver.prepare_threshold, None
     try:
         yield

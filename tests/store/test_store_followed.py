@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -331,18 +332,46 @@ def translated_by_an_event(engine: sa.Engine) -> Any:
     return session, lambda app: app.teardown_appcontext(lambda _: session.remove())
 
 
+def translated_by_a_method(engine: sa.Engine) -> Any:
+    """Let the session's own method give each statement the schema."""
+
+    class Translating(Session):
+        def execute(self, statement: Any, params: Any = None, **arguments: Any) -> Any:
+            options = {"schema_translate_map": {None: tenant()}}
+            return super().execute(statement, params, execution_options=options)
+
+    session = scoped_session(sessionmaker(engine, class_=Translating))
+    return session, lambda app: app.teardown_appcontext(lambda _: session.remove())
+
+
+def translated_by_the_session(engine: sa.Engine) -> Any:
+    """Give each statement of a session the schema, as SQLAlchemy 2.1 can."""
+    make = sessionmaker(engine)
+
+    def current() -> Session:
+        if "session" not in g:
+            options = {"schema_translate_map": {None: tenant()}}
+            g.session = make(execution_options=options)
+        return g.session
+
+    return current, lambda app: app.teardown_appcontext(lambda _: g.pop("session", make()).close())
+
+
+WAYS = [
+    set_by_the_factory,
+    set_before_the_request,
+    set_after_begin,
+    set_on_one_session,
+    translated_by_the_engine,
+    translated_by_an_event,
+    translated_by_a_method,
+]
+if "execution_options" in signature(Session).parameters:
+    WAYS.append(translated_by_the_session)
+
+
 @pytest.mark.parametrize("in_transaction", [False, True])
-@pytest.mark.parametrize(
-    "ways",
-    [
-        set_by_the_factory,
-        set_before_the_request,
-        set_after_begin,
-        set_on_one_session,
-        translated_by_the_engine,
-        translated_by_an_event,
-    ],
-)
+@pytest.mark.parametrize("ways", WAYS)
 def test_tenant(
     postgresql: sa.Engine,
     wepay_sandbox: Sandbox,
