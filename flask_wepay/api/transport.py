@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import requests
 from requests.auth import AuthBase
+from requests.structures import CaseInsensitiveDict
 
 from ..settings import Settings
 from ..tokens import Token
@@ -72,8 +73,12 @@ class Transport:
         """
         request = requests.PreparedRequest()
         request.method, request.url = "POST", self._settings.api_url + call.name
-        request.prepare_headers({**_HEADERS, **self.version_header(), **call.headers})
-        request.prepare_body(call.body, None)
+        request.body = call.body
+        # Not by prepare_headers and prepare_body, which check again what was checked.
+        length = {"Content-Length": str(len(call.body))}
+        request.headers = CaseInsensitiveDict(
+            {**_HEADERS, **self.version_header(), **call.headers, **length}
+        )
         if token is not None:
             Bearer(token)(request)
         response = self.sessions.current().send(
