@@ -6,7 +6,7 @@ https://developer.wepay.com/api/general/errors
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,7 @@ def decipher(call: str, answer: Answer, secrets: Sequence[str] = ()) -> Any:
     :raises OutcomeUnknown: if the answer is neither usable nor a refusal by WePay.
     :raises APIError: if WePay refused the call; the error_code decides the class.
     """
-    return _decipher(call, answer, _load(answer.body), secrets)
+    return _decipher(call, answer, _load(answer.body, _PLAIN), secrets)
 
 
 def _decipher(call: str, answer: Answer, value: Any, secrets: Sequence[str]) -> Any:
@@ -113,7 +113,7 @@ def decipher_token(answer: Answer, secrets: Sequence[str]) -> Token:
     """
     call = "oauth2/token"
     try:
-        value = _load(answer.body, _noting_doubles)
+        value = _load(answer.body, _STRICT)
         _decipher(call, answer, value, secrets)
         if not isinstance(value, dict) or "error" in value or _DOUBLES in value:
             raise MalformedToken("it is not an object with a token")
@@ -151,13 +151,9 @@ def end_of_token(call: str, outcome: Any) -> str | None:
     return None
 
 
-def _load(
-    body: bytes, make_object: Callable[[list[tuple[Any, Any]]], dict[Any, Any]] | None = None
-) -> Any:
+def _load(body: bytes, decoder: json.JSONDecoder) -> Any:
     try:
-        return json.loads(
-            body.decode(), object_pairs_hook=make_object, parse_constant=_refuse_constant
-        )
+        return decoder.decode(body.decode())
     except (ValueError, RecursionError):
         return None
 
@@ -176,6 +172,10 @@ def _noting_doubles(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     if len(value) != len(pairs):
         value[_DOUBLES] = True
     return value
+
+
+_PLAIN = json.JSONDecoder(parse_constant=_refuse_constant)
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_noting_doubles)
 
 
 def _code(value: Mapping[str, Any]) -> int | None:

@@ -41,6 +41,8 @@ LOOKUPS_REPEATED = frozenset(
     }
 )
 
+#: NaN and Infinity are no JSON.
+_JSON = json.JSONEncoder(allow_nan=False)
 _CALL = re.compile(r"/?([a-z][a-z0-9_]*(?:/[a-z][a-z0-9_]*)*)")
 
 
@@ -78,7 +80,7 @@ class Call:
         name = check_call(name)
         parameters = _check_parameters(name, parameters)
         try:
-            body = json.dumps(parameters, allow_nan=False).encode()
+            body = _JSON.encode(parameters).encode()
         except (TypeError, ValueError, RecursionError) as error:
             kind = str(error)
         else:
