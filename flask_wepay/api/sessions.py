@@ -112,6 +112,8 @@ def read_body(response: requests.Response, largest: int = LARGEST_BODY) -> bytes
             body += chunk
             if len(body) > largest:
                 raise OSError("the answer is too large")
+            if response.raw.length_remaining == 0:
+                break
     except (HTTPError, OSError) as error:
         response.close()
         raise requests.ConnectionError("the answer is cut short") from error
