@@ -13,7 +13,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -75,12 +75,18 @@ def _remaining(ends: float) -> float:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Read a socket until a deadline, however slowly the bytes arrive."""
+    """Read a socket until a deadline, however slowly the bytes arrive.
+
+    To http.client it is the socket.
+    """
 
     def __init__(self, sock: Any, ends: float) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._ends = ends
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -96,9 +102,8 @@ class _DeadlineReader(io.RawIOBase):
 
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = io.BufferedReader(_DeadlineReader(sock, _current().ends))
+        reader: Any = _DeadlineReader(sock, _current().ends)
+        super().__init__(reader, *args, **kwargs)
 
     def begin(self) -> None:
         """Skip all interim responses; http.client skips 100 only."""
@@ -124,8 +129,10 @@ class _Watched(HTTPConnection):
     def connect(self) -> None:
         self._connecting = True
         try:
-            with _unsent():
-                super().connect()
+            super().connect()
+        except Exception as error:
+            _mark_unsent(error)
+            raise
         finally:
             self._connecting = False
 
@@ -159,20 +166,19 @@ class _Watched(HTTPConnection):
             self.connect()
         if not self._connecting:
             attempt = _current()
-            with nullcontext() if attempt.sent else _unsent():
+            try:
                 self.sock.settimeout(_remaining(attempt.ends))
+            except Exception as error:
+                if not attempt.sent:
+                    _mark_unsent(error)
+                raise
             attempt.sent = True
         super().send(data)
 
 
-@contextmanager
-def _unsent() -> Iterator[None]:
-    """Mark an exception of a block as raised before anything was sent."""
-    try:
-        yield
-    except Exception as error:
-        setattr(error, UNSENT, _current())
-        raise
+def _mark_unsent(error: Exception) -> None:
+    """Mark an exception as raised before any byte of the current request was sent."""
+    setattr(error, UNSENT, _current())
 
 
 def _limited(sock: socket.socket, ends: float) -> socket.socket:
