@@ -263,6 +263,8 @@ def _member(call: Call, response: Any, secrets: Sequence[str]) -> Any:
 
 
 def _log(call: str, outcome: Any, seconds: float, owner: str | None) -> None:
+    if not _logger.isEnabledFor(logging.INFO):
+        return
     failed = isinstance(outcome, WePayError)
     facts = {
         "wepay_call": call,
