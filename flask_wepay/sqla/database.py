@@ -70,7 +70,12 @@ class Database:
         self._guarded: bool | None = None
 
     def read(
-        self, query: sa.Executable, parameters: Any = None, *, fresh: bool = False
+        self,
+        query: sa.Executable,
+        parameters: Any = None,
+        *,
+        fresh: bool = False,
+        place: Place | None = None,
     ) -> Sequence[sa.Row[Any]]:
         """Look something up, on the session's connection if it has one already.
 
@@ -96,7 +101,8 @@ class Database:
             READ_SECONDS,
             was_ended,
             lambda transaction: transaction.rows(query, parameters),
-            alone=True,
+            place,
+            alone=place is None,
         )
 
     def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:

@@ -77,11 +77,10 @@ class SQLAlchemyStore:
             datetime.now(UTC) - utc(newest.granted_at) < A_MINUTE,
         )
 
-    def progress(self, owner: str, state: Secret) -> str | None:
+    def progress(self, owner: str, state: Secret, place: Any = None) -> str | None:
         """Return the progress of the owner's login with this state."""
-        rows = self._database.read(
-            self._statements.progress, {"owner": owner, "state_hash": _hash(state)}
-        )
+        which = {"owner": owner, "state_hash": _hash(state)}
+        rows = self._database.read(self._statements.progress, which, place=place)
         if not rows:
             return None
         if rows[0].pending:
@@ -111,7 +110,7 @@ class SQLAlchemyStore:
             )
         except StoreUnavailable as error:
             taken = error.__cause__ is not None and is_of_the_row(error.__cause__)
-            if taken and self.progress(owner, state) is not None:
+            if taken and self.progress(owner, state, place) is not None:
                 raise StateTaken from None
             raise
         return replace(pending, place=place)

@@ -21,6 +21,8 @@ from flask_wepay.errors import ConfigurationError, StoreUnavailable, TokenRevoke
 from flask_wepay.pytest_plugin import Connect
 from flask_wepay.sandbox import Sandbox
 from flask_wepay.sqla import WePayTokenMixin
+from flask_wepay.tokens import Secret
+from flask_wepay.tokens.store import StateTaken
 
 RED, BLUE = "red@example.com", "blue@example.com"
 TENANTS = ("red", "blue")
@@ -399,6 +401,23 @@ def test_tenant(
     with postgresql.connect() as connection:
         reasons = connection.scalars(sa.text("SELECT reason FROM blue.wepay_token ORDER BY id"))
         assert reasons.all() == ["replaced", None]
+
+
+def test_double_click_at_a_tenant(postgresql: sa.Engine) -> None:
+    """A state whose row is at the transaction's tenant is taken, for a second click too."""
+    schemas(postgresql)
+    session, prepare = set_by_the_factory(postgresql)
+    app = platform(session)
+    prepare(app)
+    state = Secret("a state")
+
+    with app.test_request_context(headers={"X-Tenant": "blue"}):
+        store = app.extensions["wepay"].store
+        session().execute(sa.select(Note.id)).all()
+        place = store.release()
+        store.begin("1", state, place)
+        with pytest.raises(StateTaken):
+            store.begin("1", state, place)
 
 
 @pytest.fixture
