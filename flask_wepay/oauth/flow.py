@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flask import current_app, request, session, url_for
@@ -38,12 +38,12 @@ from .cookie import check_cookie
 
 __all__ = [
     "DISCONNECTED",
+    "Login",
     "begin",
-    "callback_owner",
     "connection_works",
     "finish",
+    "login_of",
     "login_owner",
-    "next_of",
     "refusal",
 ]
 
@@ -53,6 +53,15 @@ CHECK_SECONDS = 5.0
 DISCONNECTED = "You were disconnected while WePay was being asked, so nothing was stored."
 
 _logger = logging.getLogger("flask_wepay")
+
+
+class Login(NamedTuple):
+    """The login that a callback ends."""
+
+    state: Secret
+    key: logins.LoginKey
+    #: Its `next` or "", or None if this browser and owner didn't start it.
+    next_path: str | None
 
 
 def login_owner(state: State, *, make: bool) -> str | None:
@@ -69,14 +78,6 @@ def login_owner(state: State, *, make: bool) -> str | None:
         invitations.forget(session)
         raise StateMismatch("Somebody else is logged in than the owner whom this login is for.")
     return invited
-
-
-def callback_owner(state: State) -> str | None:
-    """Return the owner of a callback: the current one, or one whose invitation was used."""
-    owner = current_owner(state)
-    if owner is None or browser_may_own(state):
-        return invitations.invited(session, ended=True) or owner
-    return owner
 
 
 def connection_works(state: State, owner: str) -> bool:
@@ -118,14 +119,16 @@ def begin(state: State, owner: str, next_path: str | None, *, popup: bool = Fals
     return str(authorization["url"])
 
 
-def next_of(state: State, owner: str | None, login_state: Secret | None) -> str | None:
-    """Return the `next` of a login or "", or None if this browser and owner didn't start it."""
+def login_of(state: State, login_state: Secret | None) -> Login | None:
+    """Return the login that a callback ends, or None if nobody is logged in or it has no state."""
+    owner = _callback_owner(state)
     if owner is None or login_state is None:
         return None
-    return logins.recall(session, login_state, _key(state, owner))
+    key = _key(state, owner)
+    return Login(login_state, key, logins.recall(session, login_state, key))
 
 
-def finish(state: State, owner: str | None, login_state: Secret | None, code: Secret | None) -> str:
+def finish(state: State, login: Login | None, code: Secret | None) -> str:
     """Exchange the code of a login that this browser started, once.
 
     Return the progress of the login: "granted", "pending" or "dead" (failed).
@@ -133,42 +136,46 @@ def finish(state: State, owner: str | None, login_state: Secret | None, code: Se
     :raises StateMismatch: if this browser and owner didn't start the login.
     :raises WePayError: if the exchange fails.
     """
-    if owner is None or login_state is None or code is None:
+    if login is None or code is None:
         raise StateMismatch("The callback has no valid code and state, or nobody is logged in.")
-    progress = state.store.progress(owner, login_state)
+    owner = login.key.owner
+    progress = state.store.progress(owner, login.state)
     if progress is not None:
         return progress
-    if next_of(state, owner, login_state) is None:
+    if login.next_path is None:
         raise StateMismatch("This browser did not start this login within the last hour.")
     # Over the rate limit the state is kept, so that a reload finishes the login.
     state.caller.admit_exchange(owner)
     place = state.store.release()
     try:
-        pending = state.store.begin(owner, login_state, place)
+        pending = state.store.begin(owner, login.state, place)
     except StateTaken:
         return "pending"
-    key = _key(state, owner)
     # From now on the row stands for this state.
-    logins.forget(session, login_state, key)
-    token = _exchange(state, pending, code, key.redirect_uri)
+    logins.forget(session, login.state, login.key)
+    token = _exchange(state, pending, code, login.key.redirect_uri)
     forget(state)
     signals.send(signals.wepay_authorized, owner=owner, user_id=token.user_id)
     return "granted"
 
 
-def refusal(
-    state: State, owner: str | None, login_state: Secret | None, error: str, description: str | None
-) -> AuthorizationError:
+def refusal(login: Login | None, error: str, description: str | None) -> AuthorizationError:
     """Return the exception for an ``error`` in the callback, which counts only with its state."""
     facts = {"error": error, "description": description}
-    if next_of(state, owner, login_state) is not None:
-        assert owner is not None
-        assert login_state is not None
-        logins.forget(session, login_state, _key(state, owner))
-        signals.send(signals.wepay_denied, owner=owner, **facts)
+    if login is not None and login.next_path is not None:
+        logins.forget(session, login.state, login.key)
+        signals.send(signals.wepay_denied, owner=login.key.owner, **facts)
     if error == "access_denied":
         return AuthorizationDenied("The user denied the connection at WePay.", **facts)
     return AuthorizationError("WePay sent the browser back with an error.", **facts)
+
+
+def _callback_owner(state: State) -> str | None:
+    """Return the owner of a callback: the current one, or one whose invitation was used."""
+    owner = current_owner(state)
+    if owner is None or browser_may_own(state):
+        return invitations.invited(session, ended=True) or owner
+    return owner
 
 
 def _exchange(state: State, pending: Pending, code: Secret, redirect_uri: str) -> Token:

@@ -90,15 +90,15 @@ def callback() -> ResponseReturnValue:
     login_state = _secret("state")
     popup = is_in_popup(login_state)
     note_login(None, popup=popup)
-    owner = flow.callback_owner(state)
-    began = flow.next_of(state, owner, login_state)
-    # Checked again, because a session is no more trustworthy than its request.
-    note_login(local_next(began), popup=popup)
+    login = flow.login_of(state, login_state)
+    if login is not None:
+        # Checked again, because a session is no more trustworthy than its request.
+        note_login(local_next(login.next_path), popup=popup)
     error = request.args.get("error")
     if error is not None:
         description = request.args.get("error_description")
-        raise flow.refusal(state, owner, login_state, error, description)
-    progress = flow.finish(state, owner, login_state, _secret("code"))
+        raise flow.refusal(login, error, description)
+    progress = flow.finish(state, login, _secret("code"))
     if progress == "granted":
         return _go_on(state)
     if progress == "pending":
