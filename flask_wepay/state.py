@@ -13,7 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from authlib.integrations.flask_client import OAuth
-from flask import Flask, current_app, has_request_context, request, session
+from flask import Flask, current_app, has_app_context, has_request_context, request, session
 from flask.globals import request_ctx
 
 from .errors import ConfigurationError
@@ -94,7 +94,7 @@ class State:
                 "There is no token store. Did you forget WePay(token_model=…), or a"
                 " 'token_getter' and a 'token_setter'?"
             )
-        if current_app and current_app.extensions.get("wepay") is not self:
+        if has_app_context() and _current_app().extensions.get("wepay") is not self:
             raise ConfigurationError(
                 "This client belongs to another application than the current one: create it in the"
                 " current one."
@@ -151,12 +151,13 @@ def current_owner(state: State, *, make: bool = False) -> str | None:
     """
     if state.settings.access_token is not None:
         return MERCHANT
-    if not has_request_context() or request_ctx.app is not _current_app():
+    app = _current_app() if has_request_context() else None
+    if app is None or request_ctx.app is not app:
         # The session is the request's, and names an owner of that application.
         return None
     if state.hooks.owner_loader is not None:
         return checked_owner(state.hooks.owner_loader(), "owner_loader")
-    if hasattr(current_app, "login_manager"):
+    if hasattr(app, "login_manager"):
         return _user_of_flask_login()
     if state.settings.environment == "production":
         raise ConfigurationError(
