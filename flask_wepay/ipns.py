@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -50,8 +49,7 @@ _ID = re.compile(r"[0-9]{1,19}")
 _logger = logging.getLogger("flask_wepay")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The content of a signature: the row of a callback_uri, or no row for other objects."""
 
     row_id: int | None = None

@@ -7,7 +7,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -113,7 +112,7 @@ class SQLAlchemyStore:
             if taken and self.progress(owner, state, place) is not None:
                 raise StateTaken from None
             raise
-        return replace(pending, place=place)
+        return pending._replace(place=place)
 
     def _begin(self, transaction: Transaction, owner: str, state_hash: str) -> Pending:
         # The INSERT comes first, so that SQLite waits for the lock; a transaction that
@@ -250,7 +249,7 @@ class SQLAlchemyStore:
         """Store a token that was obtained elsewhere as a separate authorization."""
         pending = self.begin(owner, Secret(secrets.token_urlsafe()))
         # It may be older than the stored ones; their use detects which of them are revoked.
-        self.grant(replace(pending, predecessors=()), token)
+        self.grant(pending._replace(predecessors=()), token)
 
     def _check_owner(self, owner: str, found: Iterable[Any]) -> None:
         """Refuse a column that confuses two owners: one would act as the other."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..errors import ConfigurationError
 from .token import Secret, Token, read_token
@@ -75,8 +75,7 @@ class Authorization:
         return self.open()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The result of looking up an owner."""
 
     #: The owner's WePay user: the user of the newest row ever granted.
@@ -90,8 +89,7 @@ class Found:
     lately: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A row that was created for an exchange."""
 
     owner: str
