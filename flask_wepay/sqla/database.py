@@ -12,8 +12,8 @@ from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from ..errors import StoreUnavailable, TokenUnreadable
 from .failures import is_of_the_row, may_pass, repeated, spoils_connection, translated, was_ended
-from .locks import impatient, refuse_old
-from .place import Place, is_guarded, is_told, move, place_of, refuse_guarded
+from .locks import begun, refuse_old
+from .place import Place, is_guarded, is_told, place_of, refuse_guarded
 from .session import (
     Bind,
     bind_of,
@@ -115,14 +115,14 @@ class Database:
 
     def write(self, work: Callable[[Transaction], _Result], place: Place | None = None) -> _Result:
         """Write in a short separate transaction, with retries where those may help."""
-        return self._repeat(WRITE_SECONDS, may_pass, _impatient(work), place)
+        return self._repeat(WRITE_SECONDS, may_pass, work, place, writes=True)
 
     def write_grant(
         self, work: Callable[[Transaction], _Result], place: Place | None = None
     ) -> _Result:
         """Write a grant, which must not be lost: retry for longer, whatever the driver reports."""
         return self._repeat(
-            GRANT_SECONDS, lambda error: not is_of_the_row(error), _impatient(work), place
+            GRANT_SECONDS, lambda error: not is_of_the_row(error), work, place, writes=True
         )
 
     def write_first(
@@ -224,8 +224,12 @@ class Database:
         place: Place | None = None,
         *,
         alone: bool = False,
+        writes: bool = False,
     ) -> _Result:
-        """Work in a separate transaction; `alone` means a single statement that reads."""
+        """Work in a separate transaction; `alone` means a single statement that reads.
+
+        One that writes waits little for a lock, because others wait for it.
+        """
 
         def attempt() -> _Result:
             session = self._session()
@@ -234,8 +238,8 @@ class Database:
                 options = _READ_ALONE if alone and _reads_alone(own, bind) else None
                 try:
                     connection = own.connection(execution_options=options)
-                    with unprepared(connection):
-                        move(connection, place or place_of(session, bind))
+                    there = place or place_of(session, bind)
+                    with unprepared(connection), begun(connection, there, writes=writes):
                         result = work(Transaction(own, connection))
                     commit(connection)
                 except DBAPIError as error:
@@ -263,16 +267,6 @@ def _reads_alone(session: Session, bind: Bind) -> bool:
     if isinstance(bind, sa.Connection) or bind.dialect.name != "postgresql":
         return False
     return not (bind._has_events or is_told(session, bind))  # noqa: SLF001
-
-
-def _impatient(work: Callable[[Transaction], _Result]) -> Callable[[Transaction], _Result]:
-    """Limit how long the work waits for a lock, because others wait for the work."""
-
-    def waiting_little(transaction: Transaction) -> _Result:
-        with impatient(transaction.connection):
-            return work(transaction)
-
-    return waiting_little
 
 
 def _rows(result: sa.Result[Any]) -> Sequence[sa.Row[Any]]:

@@ -1,21 +1,21 @@
-"""How long our writes wait for another transaction's lock."""
+"""Begin our own transactions: at a place, and with a limit to the wait for a lock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from ..errors import ConfigurationError
+from .place import Place
 
-__all__ = ["impatient", "is_too_old", "refuse_old"]
+__all__ = ["begun", "is_too_old", "refuse_old"]
 
 #: Milliseconds: the lock may be the view's own, which would never end.
 LOCK_MILLISECONDS = 1000
-
-_FOR_A_TRANSACTION = sa.select(sa.func.set_config("lock_timeout", sa.bindparam("wait"), True))
 #: Whole seconds, and only for a session: https://mariadb.com/docs/server/server-usage/storage-engines/innodb/innodb-system-variables
 _FOR_A_SESSION = sa.text(
     "SET @wepay_rows = @@innodb_lock_wait_timeout, @wepay_tables = @@lock_wait_timeout,"
@@ -26,12 +26,22 @@ _AS_BEFORE = sa.text(
 )
 
 
+@cache
+def _set(*names: str) -> sa.Select[Any]:
+    """Set some of PostgreSQL's parameters until the transaction ends, in one round trip."""
+    return sa.select(*(sa.func.set_config(name, sa.bindparam(name), True) for name in names))
+
+
 @contextmanager
-def impatient(connection: sa.Connection) -> Iterator[None]:
-    """Limit how long the writes of a block, in our own transaction, wait for a lock."""
-    name, for_a_session = connection.dialect.name, connection.dialect.name in ("mysql", "mariadb")
-    if name == "postgresql":
-        connection.execute(_FOR_A_TRANSACTION, {"wait": str(LOCK_MILLISECONDS)})
+def begun(connection: sa.Connection, place: Place | None, *, writes: bool) -> Iterator[None]:
+    """Go to the place of another transaction, and limit how long writes wait for a lock."""
+    for_a_session = writes and connection.dialect.name in ("mysql", "mariadb")
+    if connection.dialect.name == "postgresql":
+        settings = {} if place is None else place._asdict()
+        if writes:
+            settings["lock_timeout"] = str(LOCK_MILLISECONDS)
+        if settings:
+            connection.execute(_set(*settings), settings)
     elif for_a_session:
         connection.execute(_FOR_A_SESSION, {"wait": max(1, LOCK_MILLISECONDS // 1000)})
     try:

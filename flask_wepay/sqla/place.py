@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ..errors import StoreUnavailable
 from .session import Bind, held, unprepared
 
-__all__ = ["Place", "is_guarded", "is_told", "move", "place_of", "refuse_guarded"]
+__all__ = ["Place", "is_guarded", "is_told", "place_of", "refuse_guarded"]
 
 
 class Place(NamedTuple):
@@ -26,10 +26,6 @@ class Place(NamedTuple):
 
 
 _ASK = sa.select(sa.func.current_setting("search_path"), sa.func.current_setting("role"))
-_SET = sa.select(
-    sa.func.set_config("search_path", sa.bindparam("search_path"), True),
-    sa.func.set_config("role", sa.bindparam("role"), True),
-)
 _IS_GUARDED = sa.text(
     "SELECT row_security_active(pg_class.oid) AND EXISTS ("
     " SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND"
@@ -46,12 +42,6 @@ def place_of(session: Session, bind: Bind) -> Place | None:
         return None
     with unprepared(connection):
         return Place(*connection.execute(_ASK).one())
-
-
-def move(connection: sa.Connection, place: Place | None) -> None:
-    """Apply the place of another transaction."""
-    if place is not None:
-        connection.execute(_SET, place._asdict())
 
 
 def is_told(session: Session, engine: sa.Engine) -> bool:
