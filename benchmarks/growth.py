@@ -77,7 +77,9 @@ def _measure(database: str, directory: Path, setups: dict[int, Setup], options: 
         # Before the commands rewrite it.
         row_size = pgbench.bytes_per_row(url) if database == "PostgreSQL" else 0
     for command in COMMANDS:
-        figures = {f"{size:,}": _command(command, setup, size) for size, setup in setups.items()}
+        figures = {
+            f"{size:,} rows": _command(command, setup, size) for size, setup in setups.items()
+        }
         rows[command] = {size: taken for size, (taken, _) in figures.items()}
         rows[f"{command}, peak memory"] = {size: peak for size, (_, peak) in figures.items()}
     if database == "PostgreSQL":
@@ -97,10 +99,12 @@ def _views(each: dict[int, Contender], rounds: int) -> dict[str, Row]:
         tasks = {size: partial(one.measure, view, BURST) for size, one in each.items()}
         costs = in_turns(tasks, rounds)
         first = costs[min(each)]
-        rows[view] = {f"{n:,}": f"{cost:.0f} µs ({cost / first:.2f})" for n, cost in costs.items()}
+        rows[view] = {
+            f"{n:,} rows": f"{cost:.0f} µs ({cost / first:.2f})" for n, cost in costs.items()
+        }
     scans = {n: [s for view in EXPLAINED for s in one.scans(view)] for n, one in each.items()}
     rows["statements that scan the table"] = {
-        f"{size:,}": f"{sum(of_size)} of {len(of_size)}" for size, of_size in scans.items()
+        f"{size:,} rows": f"{sum(of_size)} of {len(of_size)}" for size, of_size in scans.items()
     }
     return rows
 

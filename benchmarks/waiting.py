@@ -46,7 +46,7 @@ def run(options: Any, directory: Path) -> Tables:
         "40 threads, a pool of 15, and a WePay that takes half a second": _slow(
             f"sqlite:///{directory}/slow.sqlite", min(TIMES, options.rounds)
         ),
-        "A lookup of one owner, by how many former authorizations there are": former,
+        "A lookup of one owner outside of a transaction, by its former authorizations": former,
     }
 
 
