@@ -119,6 +119,7 @@ def _log_messages() -> Iterator[str]:
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
                 and ast.unparse(node.func.value) == "_logger"
+                and node.func.attr != "isEnabledFor"
                 and "sandbox" not in module.parts
             ):
                 message = ast.literal_eval(node.args[0])
