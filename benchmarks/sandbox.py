@@ -42,7 +42,6 @@ MOCKED = "http://wepay.example"
 SUITE = """
 import certifi
 import pytest
-from benchmarks.contender import create_tables
 from benchmarks.contenders import Setup
 from benchmarks.contenders.flask_wepay_client import make_app
 from flask_wepay.errors import TokenRevoked
@@ -54,7 +53,8 @@ pytest_plugins = ["flask_wepay.pytest_plugin"]
 @pytest.fixture
 def app():
     app = make_app(Setup(Sandbox().url, "sqlite://", certifi.where(), {"TESTING": True}))
-    create_tables(app)
+    with app.app_context():
+        app.extensions["sqlalchemy"].create_all()
     return app
 
 
