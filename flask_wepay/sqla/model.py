@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,8 +91,10 @@ def newest_first(columns: Any) -> tuple[sa.ColumnElement[Any], ...]:
 
 def authorization_of(row: sa.Row[Any], keyring: Keyring) -> Authorization:
     """Return the authorization of a row with a token."""
-    opener = partial(_open, row, keyring)
-    return Authorization(row.owner, row.user_id, opener, row.id, row.state_hash)
+    # Not a partial, which can be pickled with the keys.
+    return Authorization(
+        row.owner, row.user_id, lambda: _open(row, keyring), row.id, row.state_hash
+    )
 
 
 def unreadable(row: sa.Row[Any], reason: str) -> TokenUnreadable:

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import ConfigurationError
@@ -66,13 +65,16 @@ class Authorization:
     id: int = 0
     state_hash: str = ""
 
-    @cached_property
+    @property
     def token(self) -> Token:
         """The token, which is decrypted when it is first used.
 
         :raises TokenUnreadable: if no key decrypts it.
         """
-        return self.open()
+        # A cached_property has one lock for all instances on Python 3.11, which a fork may inherit.
+        token: Token = vars(self).get("_token") or self.open()
+        vars(self)["_token"] = token
+        return token
 
 
 class Found(NamedTuple):

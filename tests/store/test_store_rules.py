@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -447,6 +448,18 @@ def test_row_answers_for_its_state(platform: Platform) -> None:
         assert store.progress("alice", state) == "pending"
         platform.age(21 / 86400)
         assert store.progress("alice", state) == "dead"
+
+
+def test_pickle(platform: Platform) -> None:
+    """An authorization, which could decrypt its token, can't be pickled with the keys."""
+    platform.connect("alice")
+    with platform.app.app_context():
+        (authorization,) = platform.store.find("alice").candidates
+
+        for _ in ("before its use", "after it"):
+            with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
+                pickle.dumps(authorization)
+            assert authorization.token is authorization.token
 
 
 # The cost
