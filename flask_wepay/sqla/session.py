@@ -37,6 +37,8 @@ Bind = sa.Engine | sa.Connection
 
 #: The attributes in which SQLAlchemy 2.1 and 2.0 keep a session's binds.
 _BINDS = ("binds", "_Session__binds")
+#: Whatever replaces it later is a hook.
+_EXECUTE = Session.execute
 
 
 def session_of(app: Flask) -> Callable[[], Session]:
@@ -133,8 +135,10 @@ def held(session: Session, bind: Bind) -> sa.Connection | None:
 
 def has_hooks(session: Session) -> bool:
     """Return whether a statement of the session differs from one of its connection."""
-    method = getattr(session.execute, "__func__", None)
-    return method is not Session.execute or bool(session.dispatch.do_orm_execute)
+    is_plain = getattr(session.execute, "__func__", None) is _EXECUTE
+    # Those of SQLAlchemy 2.1 may have changed since the connection got them.
+    options = getattr(session, "execution_options", None)
+    return bool(not is_plain or options or session.dispatch.do_orm_execute)
 
 
 def unprepared(connection: sa.Connection) -> AbstractContextManager[None]:
