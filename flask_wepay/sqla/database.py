@@ -100,7 +100,7 @@ class Database:
             was_ended,
             lambda transaction: transaction.rows(query, parameters),
             place,
-            alone=place is None,
+            alone=True,
         )
 
     def look(self, work: Callable[[sa.Connection], _Result]) -> _Result:
@@ -235,10 +235,12 @@ class Database:
             session = self._session()
             bind = self._bind(session)
             with pinned(like(session), bind) as own:
-                options = _READ_ALONE if alone and _reads_alone(own, bind) else None
                 try:
-                    connection = own.connection(execution_options=options)
                     there = place or place_of(session, bind)
+                    # In AUTOCOMMIT a place would end with the statement that sets it.
+                    is_alone = alone and there is None and _reads_alone(own, bind)
+                    options = _READ_ALONE if is_alone else None
+                    connection = own.connection(execution_options=options)
                     with unprepared(connection), begun(connection, there, writes=writes):
                         result = work(Transaction(own, connection))
                     commit(connection)

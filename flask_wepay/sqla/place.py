@@ -36,10 +36,20 @@ _IS_GUARDED = sa.text(
 
 
 def place_of(session: Session, bind: Bind) -> Place | None:
-    """Return the place of the session's transaction, if it is on PostgreSQL."""
-    connection = held(session, bind) if session.is_active else None
+    """Return the place of the session's transaction, if it is on PostgreSQL.
+
+    :raises StoreUnavailable: if the transaction has failed, so that it can't be asked.
+    """
+    connection = held(session, bind)
     if connection is None or bind.dialect.name != "postgresql":
         return None
+    if not session.is_active:
+        if is_told(session, bind.engine):
+            return None
+        raise StoreUnavailable(
+            "The session's transaction has failed, and with it a tenant that it may have set: roll"
+            " the transaction back first."
+        )
     with unprepared(connection):
         return Place(*connection.execute(_ASK).one())
 

@@ -359,6 +359,21 @@ def translated_by_the_session(engine: sa.Engine) -> Any:
     return current, lambda app: app.teardown_appcontext(lambda _: g.pop("session", make()).close())
 
 
+def translated_since_the_user_was_loaded(engine: sa.Engine) -> Any:
+    """Give a session the schema when its transaction has begun, as SQLAlchemy 2.1 can."""
+    make = sessionmaker(engine)
+
+    def current() -> Session:
+        if "session" not in g:
+            g.session = make()
+            g.session.execute(sa.text("SELECT 1"))
+            options = {"schema_translate_map": {None: tenant()}}
+            g.session.execution_options = g.session.execution_options.union(options)
+        return g.session
+
+    return current, lambda app: app.teardown_appcontext(lambda _: g.pop("session", make()).close())
+
+
 WAYS = [
     set_by_the_factory,
     set_before_the_request,
@@ -369,7 +384,7 @@ WAYS = [
     translated_by_a_method,
 ]
 if "execution_options" in signature(Session).parameters:
-    WAYS.append(translated_by_the_session)
+    WAYS += [translated_by_the_session, translated_since_the_user_was_loaded]
 
 
 @pytest.mark.parametrize("in_transaction", [False, True])
@@ -401,6 +416,52 @@ def test_tenant(
     with postgresql.connect() as connection:
         reasons = connection.scalars(sa.text("SELECT reason FROM blue.wepay_token ORDER BY id"))
         assert reasons.all() == ["replaced", None]
+
+
+@pytest.mark.parametrize("ways", WAYS)
+def test_fresh_look_up_of_a_tenant(
+    postgresql: sa.Engine, wepay_connect: Connect, ways: Any
+) -> None:
+    """What is read beside a view's transaction is read at the view's tenant."""
+    schemas(postgresql)
+    session, prepare = ways(postgresql)
+    app = platform(session)
+    prepare(app)
+    wepay_connect(browser_of(app, "blue"), email=BLUE)
+
+    found = {}
+    for name in TENANTS:
+        with app.test_request_context(headers={"X-Tenant": name}):
+            app.preprocess_request()
+            session().execute(sa.select(Note.id)).all()
+            store = app.extensions["wepay"].store
+            found[name] = len(store.find("1", fresh=True).candidates)
+
+    assert found == {"red": 0, "blue": 1}
+
+
+@pytest.mark.parametrize("ways", [set_by_the_factory, set_after_begin])
+def test_failed_session_of_a_tenant(
+    postgresql: sa.Engine, wepay_connect: Connect, ways: Any
+) -> None:
+    """A view whose transaction has failed never acts for another tenant's user."""
+    schemas(postgresql)
+    session, prepare = ways(postgresql)
+    app = platform(session)
+    prepare(app)
+    for name, email in zip(TENANTS, (RED, BLUE), strict=True):
+        wepay_connect(browser_of(app, name), email=email)
+
+    with app.test_request_context(headers={"X-Tenant": "blue"}):
+        fail(session())
+        client = app.extensions["test"].client_for("1")
+        if ways is set_after_begin:
+            assert client.call("user")["email"] == BLUE
+        else:
+            with pytest.raises(StoreUnavailable, match="roll the transaction back first"):
+                client.call("user")
+            with pytest.raises(StoreUnavailable, match="roll the transaction back first"):
+                client.disconnect()
 
 
 def test_double_click_at_a_tenant(postgresql: sa.Engine) -> None:
@@ -641,13 +702,34 @@ def test_no_session(wrong: Any) -> None:
         _ = app.extensions["test"].client_for("1").authorized
 
 
+# A session that is watched
+
+
+def test_whoever_replaces_the_method_sees_our_statements(
+    engine: sa.Engine, wepay_connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replaced Session.execute gets our statements, too, as a tracer's does."""
+    seen: list[Any] = []
+    execute = Session.execute
+
+    def noting(session: Session, statement: Any, *arguments: Any, **options: Any) -> Any:
+        seen.append(type(statement))
+        return execute(session, statement, *arguments, **options)
+
+    app = platform(scoped_session(sessionmaker(engine)))
+    monkeypatch.setattr(Session, "execute", noting)
+
+    wepay_connect(app.test_client(), email=RED)
+
+    assert sa.Insert in seen
+    assert sa.Update in seen
+
+
 # A session that has failed
 
 
 def fail(session: Session) -> None:
-    session.add(Note(id=1))
-    session.commit()
-    session.expunge_all()
+    session.execute(sa.insert(Note).values(id=1))
     session.add(Note(id=1))
     with pytest.raises(sa.exc.IntegrityError):
         session.flush()
