@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -60,8 +59,6 @@ class Contender:
     def __init__(
         self, name: str, setup: Setup, owners: range = range(1, 2), first_new: int = FIRST_NEW
     ) -> None:
-        # How requests, and so Authlib and Flask-Dance, learn what to trust.
-        os.environ["REQUESTS_CA_BUNDLE"] = setup.bundle
         module = importlib.import_module(f"benchmarks.contenders.{name}")
         self._make_app = partial(module.make_app, setup)
         self.app = self._make_app()

@@ -9,6 +9,7 @@ callback, where a module does not name another one in `BARE_LOGIN`, and "/bare" 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,3 +32,7 @@ class Setup:
     bundle: str
     #: Further settings of Flask-WePay.
     config: dict[str, Any]
+
+    def trust(self) -> None:
+        """Let requests, and so Authlib and Flask-Dance, trust the certificates, in this process."""
+        os.environ["REQUESTS_CA_BUNDLE"] = self.bundle

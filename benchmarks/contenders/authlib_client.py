@@ -30,6 +30,7 @@ def make_app(setup: Setup) -> Flask:
 
 def make_base(setup: Setup) -> tuple[Flask, OAuth]:
     """Return an application whose users can connect, and its registry of clients."""
+    setup.trust()
     app, db, user_model = make_platform(setup)
 
     class OAuth2Token(db.Model):

@@ -25,6 +25,7 @@ KEY = Fernet.generate_key().decode()
 
 
 def make_app(setup: Setup) -> Flask:
+    setup.trust()
     config = {**setup.config, "WEPAY_TOKEN_KEYS": [KEY]}
     app, db = make_base(Setup(setup.provider, setup.database, setup.bundle, config))
     fernet = Fernet(KEY)

@@ -18,6 +18,7 @@ BARE_LOGIN = "/nobody-redirect"
 
 
 def make_app(setup: Setup) -> Flask:
+    setup.trust()
     app, db, user_model = make_platform(setup)
 
     class OAuth(OAuthConsumerMixin, db.Model):
