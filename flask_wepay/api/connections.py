@@ -131,7 +131,7 @@ class _Watched(HTTPConnection):
         try:
             super().connect()
         except Exception as error:
-            _mark_unsent(error)
+            _mark_if_unsent(error)
             raise
         finally:
             self._connecting = False
@@ -169,16 +169,16 @@ class _Watched(HTTPConnection):
             try:
                 self.sock.settimeout(_remaining(attempt.ends))
             except Exception as error:
-                if not attempt.sent:
-                    _mark_unsent(error)
+                _mark_if_unsent(error)
                 raise
             attempt.sent = True
         super().send(data)
 
 
-def _mark_unsent(error: Exception) -> None:
-    """Mark an exception as raised before any byte of the current request was sent."""
-    setattr(error, UNSENT, _current())
+def _mark_if_unsent(error: Exception) -> None:
+    """Mark an exception, if it is raised before any byte of the current request was sent."""
+    attempt = _current()
+    setattr(error, UNSENT, None if attempt.sent else attempt)
 
 
 def _limited(sock: socket.socket, ends: float) -> socket.socket:
