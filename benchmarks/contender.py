@@ -56,16 +56,14 @@ class Browser:
 class Contender:
     """An application of `benchmarks.contenders`, and those who visit it."""
 
-    def __init__(
-        self, name: str, setup: Setup, owners: range = range(1, 2), first_new: int = FIRST_NEW
-    ) -> None:
+    def __init__(self, name: str, setup: Setup, owners: range = range(1, 2)) -> None:
         module = importlib.import_module(f"benchmarks.contenders.{name}")
         self._make_app = partial(module.make_app, setup)
         self.app = self._make_app()
         self._bare_login = getattr(module, "BARE_LOGIN", "/bare-redirect")
         self._owners = owners
         self._turns = itertools.cycle(owners)
-        self._newcomers = itertools.count(first_new)
+        self._newcomers = itertools.count(FIRST_NEW)
         self._browsers: dict[int, Browser] = {}
 
     def prepare(self, *, connect: bool = True) -> None:

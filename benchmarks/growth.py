@@ -21,7 +21,7 @@ from . import pgbench, provider
 from .contender import BURST, Contender
 from .contenders import Setup
 from .results import Row, Tables
-from .token_table import FIRST_OTHER, OWNERS, TokenTable
+from .token_table import OWNERS, TokenTable
 from .turns import apart, in_turns
 
 VIEWS = ("lookup", "call", "callback")
@@ -65,9 +65,7 @@ def _measure(database: str, directory: Path, setups: dict[int, Setup], options: 
     tables: Tables = {}
     with ExitStack() as stack:
         each = {
-            size: stack.enter_context(
-                apart(Contender, "flask_wepay_client", setup, OWNERS, FIRST_OTHER)
-            )
+            size: stack.enter_context(apart(Contender, "flask_wepay_client", setup, OWNERS))
             for size, setup in setups.items()
         }
         rows = tables[f"Growth on {database}"] = _views(each, options.rounds)
