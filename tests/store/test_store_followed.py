@@ -387,6 +387,15 @@ if "execution_options" in signature(Session).parameters:
     WAYS += [translated_by_the_session, translated_since_the_user_was_loaded]
 
 
+def platform_of_tenants(engine: sa.Engine, ways: Any) -> tuple[Flask, Any]:
+    """Give an application with a schema for each tenant, and what returns its session."""
+    schemas(engine)
+    session, prepare = ways(engine)
+    app = platform(session)
+    prepare(app)
+    return app, session
+
+
 @pytest.mark.parametrize("in_transaction", [False, True])
 @pytest.mark.parametrize("ways", WAYS)
 def test_tenant(
@@ -397,10 +406,7 @@ def test_tenant(
     in_transaction: bool,
 ) -> None:
     """The user "1" of one tenant is never connected to the merchant of another tenant's user."""
-    schemas(postgresql)
-    session, prepare = ways(postgresql)
-    app = platform(session)
-    prepare(app)
+    app, session = platform_of_tenants(postgresql, ways)
     if in_transaction:
         look_before_each_request(app, session)
 
@@ -423,10 +429,7 @@ def test_fresh_look_up_of_a_tenant(
     postgresql: sa.Engine, wepay_connect: Connect, ways: Any
 ) -> None:
     """What is read beside a view's transaction is read at the view's tenant."""
-    schemas(postgresql)
-    session, prepare = ways(postgresql)
-    app = platform(session)
-    prepare(app)
+    app, session = platform_of_tenants(postgresql, ways)
     wepay_connect(browser_of(app, "blue"), email=BLUE)
 
     found = {}
@@ -445,10 +448,7 @@ def test_failed_session_of_a_tenant(
     postgresql: sa.Engine, wepay_connect: Connect, ways: Any
 ) -> None:
     """A view whose transaction has failed never acts for another tenant's user."""
-    schemas(postgresql)
-    session, prepare = ways(postgresql)
-    app = platform(session)
-    prepare(app)
+    app, session = platform_of_tenants(postgresql, ways)
     for name, email in zip(TENANTS, (RED, BLUE), strict=True):
         wepay_connect(browser_of(app, name), email=email)
 
@@ -466,10 +466,7 @@ def test_failed_session_of_a_tenant(
 
 def test_double_click_at_a_tenant(postgresql: sa.Engine) -> None:
     """A state whose row is at the transaction's tenant is taken, for a second click too."""
-    schemas(postgresql)
-    session, prepare = set_by_the_factory(postgresql)
-    app = platform(session)
-    prepare(app)
+    app, session = platform_of_tenants(postgresql, set_by_the_factory)
     state = Secret("a state")
 
     with app.test_request_context(headers={"X-Tenant": "blue"}):

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import DeclarativeBase
 from store.owners import BILL, MARY, Platform, analyze
-from store.statements import plan, scans
+from store.statements import plan, scans, sent
 
 from flask_wepay import WePay, signals
 from flask_wepay.errors import (
@@ -497,18 +497,12 @@ def test_look_up_uses_the_index(platform: Platform) -> None:
     others = [{**living, "owner": f"owner{i}", "state_hash": f"{i:064}"} for i in range(1000)]
     former = [{**dead, "state_hash": f"former {i}"} for i in range(1000)]
     platform.execute(platform.table.insert().values([*others, *former]))
-    statements: list[tuple[str, Any]] = []
     with platform.app.app_context():
         engine = platform.app.extensions["test"]["db"].engine
-
-        def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            statements.append((statement, parameters))
-
-        sa.event.listen(engine, "before_cursor_execute", note)
-        platform.store.find("alice")
-        assert len(statements) == 1
-        platform.store.find("alice", fresh=True)
-        sa.event.remove(engine, "before_cursor_execute", note)
+        with sent(engine) as statements:
+            platform.store.find("alice")
+            assert len(statements) == 1
+            platform.store.find("alice", fresh=True)
         with engine.connect() as connection:
             analyze(connection)
             newest, again, others = (plan(connection, statement) for statement in statements)
